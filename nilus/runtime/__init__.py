@@ -1,0 +1,1 @@
+"""One run of one source: a job comes in, events go out."""

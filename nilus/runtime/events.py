@@ -1,0 +1,119 @@
+"""The events: what a child process tells its parent, one JSON line each, on a pipe of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a step is. Sent at most every five seconds by the child.
+
+    `rows` and `rows_per_second` are per resource (extract) or table; `jobs_done` and `jobs_total` count load jobs.
+    """
+
+    kind: ClassVar[str] = "progress"
+    step: str
+    seconds: float
+    rows: dict[str, int] = field(default_factory=dict)
+    rows_per_second: dict[str, float] = field(default_factory=dict)
+    jobs_done: int | None = None
+    jobs_total: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsettled:
+    """A question: which of these journal entries belong to a task instance that is still running?
+
+    Each entry is a journal row as a dict. The parent answers with one JSON line on the child's stdin:
+    `{"live": [load_id, …]}`.
+    """
+
+    kind: ClassVar[str] = "unsettled"
+    entries: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The package is normalized; its load id enters the journal next."""
+
+    kind: ClassVar[str] = "prepared"
+    load_ids: list[str]
+    tables: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The last event of a run that went well.
+
+    `reading` is one of `full`, `windowed`, `cursor`, `self-managed`; `keeps_state` tells whether `state` is to be
+    written into the record. `tables` maps a table to `{"rows", "write_disposition"}`; `seconds` a step to its duration.
+    """
+
+    kind: ClassVar[str] = "loaded"
+    load_ids: list[str]
+    tables: dict[str, dict[str, Any]]
+    dataset: str
+    destination: str
+    reading: str
+    keeps_state: bool
+    state: dict[str, Any]
+    seconds: dict[str, float]
+    interval: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The last event of a run that failed. `error` is `NilusError.as_dict()`; `traceback` is text for the log."""
+
+    kind: ClassVar[str] = "failed"
+    error: dict[str, Any]
+    traceback: str = ""
+
+
+Event: TypeAlias = Progress | Unsettled | Prepared | Loaded | Failed
+
+_KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in (Progress, Unsettled, Prepared, Loaded, Failed)}
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as one line of JSON, newline included."""
+    document = {"event": event.kind, **dataclasses.asdict(event)}
+    return json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """Read what `encode` wrote.
+
+    Raises:
+        ValueError: the line is not an event.
+    """
+    document = json.loads(line)
+    cls = _KINDS.get(document.pop("event", None))
+    if cls is None:
+        raise ValueError(f"expected one of the events {', '.join(_KINDS)}, found {line[:80]!r}")
+    return cls(**document)
+
+
+class EventWriter:
+    """Writes events to a file descriptor; whole lines, from any thread."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+
+    def send(self, event: Event) -> None:
+        """Write one event; blocks while the pipe is full.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        data = memoryview(encode(event))
+        with self._lock:
+            while data:
+                data = data[os.write(self._fd, data) :]

@@ -1,0 +1,135 @@
+"""The job: everything a child process needs to run one source once, as one JSON line on its stdin."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+JOB_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Who runs: the identity that is written into the journal.
+
+    Dates are ISO 8601 with offset, or None where the Airflow run has none. `map_index` is -1 when the task is
+    not mapped. `commit` is the full Git SHA, `repository` the URL without credentials.
+    """
+
+    state_key: str
+    dag_id: str
+    task_id: str
+    map_index: int
+    run_id: str
+    run_type: str
+    try_number: int
+    repository: str
+    commit: str
+    logical_date: str | None = None
+    interval_start: str | None = None
+    interval_end: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSpec:
+    """The `source` block after validation. `address` is exactly what the author wrote; `{ENV}` is filled in the child.
+
+    `options` holds what is not ours: handed to the source as keyword arguments, keys in snake_case.
+    `sql` holds the `sql-*` options under their snake_case names. Interval ends are ISO 8601 strings.
+    """
+
+    address: str
+    table: str
+    primary_key: list[str] = field(default_factory=list)
+    incremental_key: str | None = None
+    interval_start: str | None = None
+    interval_end: str | None = None
+    type_hints: dict[str, str] = field(default_factory=dict)
+    mask: dict[str, str] = field(default_factory=dict)
+    max_table_nesting: int = 0
+    page_size: int = 50_000
+    extract_parallelism: int = 5
+    yield_limit: int | None = None
+    sql: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkSpec:
+    """The `sink` block after validation, its address resolved (no `dataos://` any more); may hold credentials.
+
+    `dataset` is the schema; `table` the table part of a `schema.table` destination, used only where the contract
+    allows. `strategy` is `incremental-strategy`. `display_address` is the address as it may be shown.
+    """
+
+    address: str
+    display_address: str
+    dataset: str
+    table: str | None = None
+    strategy: str = "replace"
+    full_refresh: bool = False
+    partition_by: list[dict[str, Any]] = field(default_factory=list)
+    cluster_by: list[str] = field(default_factory=list)
+    loader_file_size: int = 100_000
+    loader_file_format: str | None = None
+    staging_bucket: str | None = None
+    credentials: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of one source.
+
+    Args:
+        run: who runs.
+        source, sink: what to read, where to write.
+        checkout: absolute path of the checkout's root.
+        base_dir: absolute path of the folder with the source's modules, inside `checkout`.
+        work_dir: private, empty scratch folder of this try; also the child's cwd. The parent removes it.
+        extra_path: directories with packages to put behind the worker's own on `sys.path`.
+        resources: names of the resources to run; None for all.
+        state: dlt's `sources` subtree to start from, as plain JSON (dlt's typed strings kept as they are).
+        interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
+        backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
+        on_rerun: "replace", "append" or "rewind".
+        log_level: name of the level below which log records of the child are dropped.
+    """
+
+    run: Run
+    source: SourceSpec
+    sink: SinkSpec
+    checkout: str
+    base_dir: str
+    work_dir: str
+    extra_path: list[str] = field(default_factory=list)
+    resources: list[str] | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    interval: tuple[str, str] | None = None
+    backfill: str | None = None
+    on_rerun: str = "replace"
+    log_level: str = "INFO"
+    format: int = JOB_FORMAT
+
+    def to_json(self) -> str:
+        """Return the job as one line of JSON (no newline inside). It may hold credentials: for a pipe only."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Job:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the line is not a job of this format.
+        """
+        data = json.loads(line)
+        if data.get("format") != JOB_FORMAT:
+            raise ValueError(f"expected a job of format {JOB_FORMAT}, found {data.get('format')!r}")
+        data["run"] = Run(**data["run"])
+        data["source"] = SourceSpec(**data["source"])
+        data["sink"] = SinkSpec(**data["sink"])
+        if data["interval"] is not None:
+            start, end = data["interval"]
+            data["interval"] = (start, end)
+        return cls(**data)
