@@ -10,10 +10,41 @@ __all__ = ["__version__", "get_provider_info"]
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider to Airflow. Runs at every `airflow` command: imports nothing."""
+    """Describe the provider to Airflow. Runs at every `airflow` command: imports nothing heavy."""
+    from airflow_provider_nilus.connections import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS, CONNECTION_TYPE
+    from airflow_provider_nilus.settings import CONFIG
+
     return {
         "package-name": "airflow-provider-nilus",
         "name": "Nilus",
         "description": "Run Nilus Custom Sources out of a Git repository as Airflow tasks.",
         "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "Nilus",
+                "tags": ["software"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "Nilus",
+                "python-modules": ["airflow_provider_nilus.operators.custom_source"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": "Nilus",
+                "python-modules": ["airflow_provider_nilus.hooks.custom_source"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": CONNECTION_TYPE,
+                "hook-class-name": "airflow_provider_nilus.hooks.custom_source.NilusHook",
+                "hook-name": "Nilus sink",
+                "conn-fields": CONNECTION_FIELDS,
+                "ui-field-behaviour": CONNECTION_FIELD_BEHAVIOUR,
+            }
+        ],
+        "config": CONFIG,
     }

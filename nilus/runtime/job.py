@@ -94,6 +94,7 @@ class Job:
         interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
         backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
         on_rerun: "replace", "append" or "rewind".
+        env_names: names of the environment variables that the DAG's author gave to the source.
         log_level: name of the level below which log records of the child are dropped.
     """
 
@@ -109,6 +110,7 @@ class Job:
     interval: tuple[str, str] | None = None
     backfill: str | None = None
     on_rerun: str = "replace"
+    env_names: list[str] = field(default_factory=list)
     log_level: str = "INFO"
     format: int = JOB_FORMAT
 

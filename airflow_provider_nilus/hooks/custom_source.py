@@ -1,0 +1,338 @@
+"""The hook: materialise the repository, prepare its environment, run the source, keep its state."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+if TYPE_CHECKING:
+    from nilus.git import Credentials
+    from nilus.repository import Checkout
+    from nilus.workflow import Repo, Workflow
+
+    from airflow_provider_nilus.process import ChildProcess
+    from airflow_provider_nilus.state.record import Record
+    from airflow_provider_nilus.state.store import StateStore
+    from nilus.runtime.events import Event, Loaded, Unsettled
+    from nilus.runtime.job import Job
+
+_USERNAME, _PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRun:
+    """Which run of which task this is.
+
+    Dates are ISO 8601 with offset; `map_index` is -1 for a task that is not mapped.
+    """
+
+    state_key: str
+    dag_id: str = ""
+    task_id: str = ""
+    map_index: int = -1
+    run_id: str = "manual"
+    run_type: str = "manual"
+    try_number: int = 1
+    logical_date: str | None = None
+    interval_start: str | None = None
+    interval_end: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How to run, the operator's arguments of the same names."""
+
+    expected_commit: str | None = None
+    resources: list[str] | None = None
+    interval: tuple[str, str] | None = None
+    backfill: str | None = None
+    on_rerun: str = "replace"
+
+
+class NilusHook(BaseHook):
+    """Runs a Nilus custom source. Usable without the operator, inside a task.
+
+    Args:
+        git_conn_id: Airflow connection of type `git` for the repository. None: `GITSYNC_USERNAME` and
+            `GITSYNC_PASSWORD` out of `source_env` or the worker's environment if they are there, else nothing, as
+            for a public repository.
+        source_env: environment variables for the source, in addition to the worker's own. They also fill `{NAME}`
+            in addresses.
+        state: where the record is kept: `"variable"` or a store of your own.
+    """
+
+    conn_name_attr = "nilus_conn_id"
+    default_conn_name = "nilus_default"
+    conn_type = "nilus"
+    hook_name = "Nilus sink"
+
+    def __init__(
+        self,
+        *,
+        git_conn_id: str | None = None,
+        source_env: Mapping[str, str] | None = None,
+        state: str | StateStore = "variable",
+    ) -> None:
+        super().__init__()
+        self.git_conn_id = git_conn_id
+        self.source_env = dict(source_env or {})
+        self.state = state
+        self._child: ChildProcess | None = None
+        self._terminated = False
+
+    def run(self, workflow: Workflow, task_run: TaskRun, options: RunOptions | None = None) -> dict[str, Any]:
+        """Run the workflow's source into its sink once.
+
+        Args:
+            workflow: the validated document.
+            task_run: which run this is.
+            options: how to run.
+
+        Returns:
+            What was loaded, as small JSON: `commit`, `rows`, `load_ids`, `dataset`, `destination`, `state_version`,
+            `duration_s` and more.
+
+        Raises:
+            NilusError: the run failed; `retryable` tells whether another try can help.
+        """
+        from airflow_provider_nilus.report import closing_table
+
+        options = options or RunOptions()
+        started = time.monotonic()
+        self._register_secrets()
+        store = self._store()
+        with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
+            record = store.read(task_run.state_key)
+            with self._work_dir() as work_dir:
+                job = self._job(workflow, task_run, options, checkout, record, work_dir)
+                loaded = self._run_child(job)
+        self.log.info("Loaded:\n%s", closing_table(loaded))
+        record = self._commit(store, record, task_run, checkout.commit, loaded)
+        return {
+            "commit": checkout.commit,
+            "ref": checkout.ref_name,
+            "repository": checkout.url,
+            "rows": {name: table["rows"] for name, table in loaded.tables.items()},
+            "load_ids": loaded.load_ids,
+            "dataset": loaded.dataset,
+            "destination": loaded.destination,
+            "reading": loaded.reading,
+            "interval": list(loaded.interval) if loaded.interval else None,
+            "state_key": task_run.state_key,
+            "state_version": record.version,
+            "seconds": loaded.seconds,
+            "duration_s": round(time.monotonic() - started, 3),
+        }
+
+    def materialise(self, repo: Repo, *, expected_commit: str | None = None) -> Checkout:
+        """Return the checkout of a repository, out of the cache or fetched; use it in a `with` statement.
+
+        Raises:
+            RepositoryError: it cannot be reached, the ref is unknown, or the commit is not the expected one.
+        """
+        from airflow_provider_nilus.settings import deployment_settings
+        from nilus import repository
+
+        deployment = deployment_settings()
+        settings = repository.Settings(
+            cache_dir=deployment.cache_dir,
+            cache_max_bytes=deployment.cache_max_bytes,
+            allowed_protocols=deployment.allowed_protocols,
+        )
+        with self._credentials(repo) as credentials:
+            checkout = repository.checkout(
+                repo.url,
+                repo.ref,
+                settings=settings,
+                credentials=credentials,
+                depth=repo.depth,
+                submodules=repo.submodules,
+                filter=repo.filter,
+                sparse_checkout_file=repo.sparse_checkout_file,
+                timeout=repo.sync_timeout,
+                expected_commit=expected_commit,
+            )
+        self.log.info("Repository %s at commit %s (%s)", checkout.url, checkout.commit, checkout.ref_name)
+        return checkout
+
+    def terminate(self) -> None:
+        """End the child and everything it started; safe from a signal handler."""
+        self._terminated = True
+        if self._child is not None:
+            self._child.terminate()
+
+    def _store(self) -> StateStore:
+        from airflow_provider_nilus.state.store import StateStore
+        from airflow_provider_nilus.state.variable import VariableStore
+        from nilus.errors import WorkflowError
+
+        if isinstance(self.state, StateStore):
+            return self.state
+        if self.state == "variable":
+            return VariableStore()
+        raise WorkflowError(
+            "The operator's `state` is not known",
+            expected='"variable", or an object with read(key) and write(record)',
+            found=repr(self.state),
+            remedy='use state="variable"',
+        )
+
+    @contextlib.contextmanager
+    def _credentials(self, repo: Repo) -> Iterator[Credentials | None]:
+        from nilus.git import Credentials
+
+        username = self.source_env.get(_USERNAME) or os.environ.get(_USERNAME)
+        password = self.source_env.get(_PASSWORD) or os.environ.get(_PASSWORD)
+        conn_id = self.git_conn_id or (repo.secret_id if not password else None)
+        if conn_id is not None:
+            from airflow.providers.git.hooks.git import GitHook
+
+            hook = GitHook(git_conn_id=conn_id, repo_url=repo.url)
+            with hook.configure_hook_env():
+                yield Credentials(environ=dict(hook.env), origin=f"the connection {conn_id!r}")
+        elif password:
+            yield Credentials(username=username, password=password, origin=f"{_USERNAME} and {_PASSWORD}")
+        else:
+            yield None
+
+    @contextlib.contextmanager
+    def _work_dir(self) -> Iterator[Path]:
+        path = Path(tempfile.mkdtemp(prefix="nilus-"))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _job(
+        self,
+        workflow: Workflow,
+        task_run: TaskRun,
+        options: RunOptions,
+        checkout: Checkout,
+        record: Record,
+        work_dir: Path,
+    ) -> Job:
+        from nilus.address import fill_env
+
+        from airflow_provider_nilus.connections import resolve_sink
+        from airflow_provider_nilus.settings import deployment_settings
+        from nilus import repository
+        from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+
+        sink = resolve_sink(
+            fill_env(workflow.sink.address, {**os.environ, **self.source_env}),
+            home=deployment_settings().home,
+            get_connection=self.get_connection,
+        )
+        self._mask(*sink.secrets)
+        return Job(
+            run=Run(**dataclasses.asdict(task_run), repository=checkout.url, commit=checkout.commit),
+            source=SourceSpec(**workflow.source.spec_fields()),
+            sink=SinkSpec(
+                **{
+                    **workflow.sink.spec_fields(),
+                    "address": sink.address,
+                    "display_address": sink.display_address,
+                }
+            ),
+            checkout=str(checkout.path),
+            base_dir=str(repository.base_dir(checkout, workflow.repo.base_dir)),
+            work_dir=str(work_dir),
+            resources=options.resources,
+            state=record.state,
+            interval=options.interval,
+            backfill=options.backfill,
+            on_rerun=options.on_rerun,
+            env_names=sorted(self.source_env),
+        )
+
+    def _run_child(self, job: Job) -> Loaded:
+        from airflow_provider_nilus.process import ChildProcess, child_environ
+        from nilus.errors import ProcessError
+
+        self._child = ChildProcess(
+            job,
+            environ=child_environ(os.environ, self.source_env),
+            logger=self.log,
+            on_event=self._on_event,
+            answer=self._answer,
+            mask=self._redact,
+        )
+        if self._terminated:
+            raise ProcessError(
+                "The task was ended before the source started",
+                expected="a task that may run",
+                found="a request to end it",
+                remedy="run the task again",
+            )
+        return self._child.run()
+
+    def _on_event(self, event: Event) -> None:
+        from airflow_provider_nilus.report import progress_line
+        from nilus.runtime.events import Prepared, Progress
+
+        if isinstance(event, Progress):
+            self.log.info("%s", progress_line(event))
+        elif isinstance(event, Prepared):
+            self.log.info("Prepared: load %s, tables %s", ", ".join(event.load_ids) or "none", event.tables)
+
+    def _answer(self, question: Unsettled) -> dict[str, Any]:
+        """Tell which journal entries belong to a task instance that is still running."""
+        raise NotImplementedError
+
+    def _commit(self, store: StateStore, record: Record, task_run: TaskRun, commit: str, loaded: Loaded) -> Record:
+        """Write the record once, after the load; runs that keep no state leave it alone."""
+        if not loaded.keeps_state:
+            self.log.info("State: this run reads %s and keeps none", loaded.reading)
+            return record
+        if not loaded.load_ids:
+            self.log.info("State: nothing was loaded, %r stays at version %d", record.key, record.version)
+            return record
+        moved = record.advance(
+            run_id=task_run.run_id,
+            run_type=task_run.run_type,
+            commit=commit,
+            load_ids=loaded.load_ids,
+            rows={name: table["rows"] for name, table in loaded.tables.items()},
+            state=loaded.state,
+        )
+        store.write(moved)
+        self.log.info(
+            "State: %r moved from version %d to %d by run %s (%d bytes)",
+            record.key,
+            record.version,
+            moved.version,
+            task_run.run_id,
+            len(json.dumps(loaded.state)),
+        )
+        return moved
+
+    def _register_secrets(self) -> None:
+        password = self.source_env.get(_PASSWORD) or os.environ.get(_PASSWORD)
+        self._mask(*self.source_env.values(), *([password] if password else []))
+
+    def _mask(self, *secrets: str) -> None:
+        from airflow.sdk.log import mask_secret
+
+        from airflow_provider_nilus.secrets import forms
+
+        for secret in secrets:
+            for form in forms(secret):
+                mask_secret(form)
+
+    @staticmethod
+    def _redact(text: str) -> str:
+        from airflow.providers.common.compat.sdk import redact
+
+        return str(redact(text))

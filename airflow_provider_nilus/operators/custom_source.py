@@ -1,0 +1,245 @@
+"""The operator: what a DAG's author writes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import jinja2
+    from airflow.sdk import Context
+    from nilus.workflow import Workflow
+
+    from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
+    from airflow_provider_nilus.state.store import StateStore
+
+Interval = str | tuple[str, str] | list[str] | None
+
+
+class NilusCustomSourceOperator(BaseOperator):
+    """Run a Nilus custom source out of a Git repository into a sink.
+
+    Args:
+        workflow: the Nilus document: a `.yaml` file beside the DAG, its text, or a dict.
+        step: the step's name, where the document has several.
+        repo, source, sink: blocks of the same shape and spellings; given beside `workflow` they override it key by key.
+        git_conn_id: Airflow connection of type `git`. None: a public repository, or `GITSYNC_USERNAME` and
+            `GITSYNC_PASSWORD` in `source_env` or the worker's environment.
+        source_env: environment variables for the source; they also fill `{NAME}` in addresses. Values are never shown.
+        expected_commit: full SHA; any other commit is refused before its code runs.
+        resources: names of the resources to run; None for all. May be mapped.
+        state: where incremental state is kept: `"variable"`, or a `StateStore`.
+        state_key: name of the state; default `dag_id.task_id`, with the map index when the task is mapped.
+        interval: `"data_interval"`, None, or `(start, end)`, each an ISO 8601 date or a template that gives one.
+        on_rerun: `"replace"`, `"append"` or `"rewind"`.
+        backfill: `None`, `"window"`, `"run"` or `"refuse"`: what a backfill run may do.
+        **kwargs: those of `BaseOperator`; `max_active_tis_per_dag` defaults to 1, so that no two runs move one cursor.
+
+    Raises:
+        AirflowFailException: at run time, for failures that another try cannot help.
+        NilusError: at run time, for the others.
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow",
+        "step",
+        "repo",
+        "source",
+        "sink",
+        "git_conn_id",
+        "source_env",
+        "expected_commit",
+        "selected_resources",
+        "state_key",
+        "interval",
+    )
+    template_ext: Sequence[str] = (".yaml", ".yml")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "workflow": "yaml",
+        "repo": "py",
+        "source": "py",
+        "sink": "py",
+    }
+    ui_color = "#d7ecef"
+
+    def __init__(
+        self,
+        *,
+        workflow: str | Mapping[str, Any] | None = None,
+        step: str | None = None,
+        repo: Mapping[str, Any] | None = None,
+        source: Mapping[str, Any] | None = None,
+        sink: Mapping[str, Any] | None = None,
+        git_conn_id: str | None = None,
+        source_env: Mapping[str, str] | None = None,
+        expected_commit: str | None = None,
+        resources: Sequence[str] | None = None,
+        state: str | StateStore = "variable",
+        state_key: str | None = None,
+        interval: Interval = "data_interval",
+        on_rerun: str = "replace",
+        backfill: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("max_active_tis_per_dag", 1)
+        super().__init__(**kwargs)
+        self.workflow = workflow
+        self.step = step
+        self.repo = repo
+        self.source = source
+        self.sink = sink
+        self.git_conn_id = git_conn_id
+        self.source_env = source_env
+        self.expected_commit = expected_commit
+        # `resources` of BaseOperator is something else: the hardware a task asks for.
+        self.selected_resources = resources
+        self.state = state
+        self.state_key = state_key
+        self.interval = interval
+        self.on_rerun = on_rerun
+        self.backfill = backfill
+        self._hook: NilusHook | None = None
+        self._rendered: dict[str, Any] = {}
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the source once.
+
+        Returns:
+            What was loaded: small JSON, pushed as XCom.
+        """
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        from nilus.errors import NilusError
+
+        try:
+            workflow = self._workflow()
+            return self.hook.run(workflow, self._task_run(context), self._options(context))
+        except NilusError as error:
+            if error.retryable:
+                raise
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+    def on_kill(self) -> None:
+        """End the child process and everything it started."""
+        if self._hook is not None:
+            self._hook.terminate()
+
+    @property
+    def hook(self) -> NilusHook:
+        """The hook of this task, made at first use."""
+        from airflow_provider_nilus.hooks.custom_source import NilusHook
+
+        if self._hook is None:
+            self._hook = NilusHook(git_conn_id=self.git_conn_id, source_env=self._value("source_env"), state=self.state)
+        return self._hook
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render as usual; then keep what was rendered to oneself and leave a redacted copy in the fields.
+
+        Airflow stores the fields as they are after rendering and shows them in its UI.
+        """
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        for name in ("workflow", "repo", "source", "sink", "source_env"):
+            value = getattr(self, name)
+            self._rendered[name] = copy.deepcopy(value)
+            if value is not None:
+                setattr(self, name, _redacted(name, value))
+
+    def _value(self, name: str) -> Any:
+        return self._rendered.get(name, getattr(self, name))
+
+    def _workflow(self) -> Workflow:
+        from nilus.workflow import Workflow
+
+        overrides = {name: self._value(name) for name in ("repo", "source", "sink") if self._value(name) is not None}
+        return Workflow.parse(self._value("workflow") or {}, overrides=overrides, step=self.step)
+
+    def _task_run(self, context: Context) -> TaskRun:
+        from airflow_provider_nilus.hooks.custom_source import TaskRun
+
+        ti: Any = context["ti"]
+        dag_run: Any = context.get("dag_run")
+        map_index = -1 if ti.map_index is None else ti.map_index
+        mapped = "" if map_index < 0 else f".{map_index}"
+        return TaskRun(
+            state_key=self.state_key or f"{ti.dag_id}.{ti.task_id}{mapped}",
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            map_index=map_index,
+            run_id=ti.run_id,
+            run_type=_text(getattr(dag_run, "run_type", None)) or "manual",
+            try_number=ti.try_number,
+            logical_date=_iso(context.get("logical_date")),
+            interval_start=_iso(context.get("data_interval_start")),
+            interval_end=_iso(context.get("data_interval_end")),
+        )
+
+    def _options(self, context: Context) -> RunOptions:
+        from airflow_provider_nilus.hooks.custom_source import RunOptions
+        from nilus.errors import WorkflowError
+
+        interval: tuple[str, str] | None = None
+        if self.interval == "data_interval":
+            start, end = _iso(context.get("data_interval_start")), _iso(context.get("data_interval_end"))
+            interval = (start, end) if start and end else None
+        elif isinstance(self.interval, list | tuple) and len(self.interval) == 2:
+            interval = (self.interval[0], self.interval[1])
+        elif self.interval is not None:
+            raise WorkflowError(
+                "The operator's `interval` is not known",
+                expected='"data_interval", None, or (start, end)',
+                found=repr(self.interval),
+                remedy="correct the argument",
+            )
+        for name, known in (
+            ("on_rerun", ("replace", "append", "rewind")),
+            ("backfill", (None, "window", "run", "refuse")),
+        ):
+            if getattr(self, name) not in known:
+                raise WorkflowError(
+                    f"The operator's `{name}` is not known",
+                    expected=", ".join(map(repr, known)),
+                    found=repr(getattr(self, name)),
+                    remedy="correct the argument",
+                )
+        return RunOptions(
+            expected_commit=self.expected_commit or None,
+            resources=list(self.selected_resources) if self.selected_resources is not None else None,
+            interval=interval,
+            backfill=self.backfill,
+            on_rerun=self.on_rerun,
+        )
+
+
+def _redacted(name: str, value: Any) -> Any:
+    from nilus.redaction import redact_address
+
+    if name == "source_env":
+        return dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
+    if isinstance(value, str):
+        return "\n".join(redact_address(line) if "://" in line else line for line in value.splitlines())
+    if isinstance(value, Mapping):
+        return {key: _redacted(name, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(name, item) for item in value]
+    return value
+
+
+def _iso(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat()
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(getattr(value, "value", value))

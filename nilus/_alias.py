@@ -1,0 +1,113 @@
+"""What makes `nilus` another name of dlt: attributes and submodules are dlt's own objects, never copies.
+
+dlt is imported when the first of its names is asked for, not before: `import nilus` alone stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+_ALIAS = "nilus"
+_TARGET = "dlt"
+
+
+def attribute(name: str) -> Any:
+    """Return the attribute `name` of the alias: a module of ours if there is one, else dlt's object.
+
+    Raises:
+        AttributeError: neither has it. Private names are never looked up in dlt.
+    """
+    if not name.startswith("_"):
+        if _is_own(name):
+            return importlib.import_module(f"{_ALIAS}.{name}")
+    elif name == "__all__":
+        return public_names()
+    elif name != "__version__":
+        raise AttributeError(f"module {_ALIAS!r} has no attribute {name!r}")
+    target = importlib.import_module(_TARGET)
+    try:
+        return getattr(target, name)
+    except AttributeError:
+        raise AttributeError(
+            f"module {_ALIAS!r} has no attribute {name!r}: it is an alias of dlt, and dlt"
+            f" {target.__version__} has no such attribute either"
+        ) from None
+
+
+def public_names() -> list[str]:
+    """Return the public names of the alias, sorted: ours and those dlt really has.
+
+    `dlt.__all__` is not taken as it is: dlt 1.31 lists `state` there and has no such attribute.
+    """
+    target = importlib.import_module(_TARGET)
+    ours = {name for name in vars(sys.modules[_ALIAS]) if not name.startswith("_")} - _NOT_EXPORTED
+    theirs = {name for name in (*dir(target), *target.__all__) if hasattr(target, name)}
+    return sorted(ours | {name for name in theirs if not name.startswith("_") or name == "__version__"})
+
+
+_NOT_EXPORTED = {"annotations", "TYPE_CHECKING", "Any"}
+
+
+def _is_own(name: str) -> bool:
+    """Tell whether the top-level submodule `name` is a file of this package."""
+    spec = PathFinder.find_spec(f"{_ALIAS}.{name}", sys.modules[_ALIAS].__path__)
+    return spec is not None and spec.origin is not None
+
+
+class AliasFinder(MetaPathFinder, Loader):
+    """Gives dlt's module `dlt.x.y` to whoever imports `nilus.x.y`, unless `nilus.x` is a module of ours.
+
+    It must stand before Python's own finder, which would follow the `__path__` of an aliased package and load
+    a second copy of the modules in it.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find the alias `fullname`; None if it is not ours to give."""
+        alias, _, rest = fullname.partition(".")
+        if alias != _ALIAS or not rest or _is_own(rest.partition(".")[0]):
+            return None
+        if importlib.util.find_spec(f"{_TARGET}.{rest}") is None:
+            return None
+        return ModuleSpec(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Import dlt's module and hand it over as the alias."""
+        module = importlib.import_module(_TARGET + spec.name[len(_ALIAS) :])
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module back its own spec, which the import system has just replaced by the alias'."""
+        spec = module.__spec__
+        if spec is not None and spec.loader is self:
+            module.__spec__ = spec.loader_state
+        _share_loaded()
+
+
+def _share_loaded() -> None:
+    """Enter every loaded module of dlt under its alias.
+
+    The import system binds a module it has just imported as an attribute of its parent. Where dlt has bound
+    something else to that name (`dlt.common.pendulum` is the library, not the module of that name), an alias
+    imported later would undo it; an alias that is already there is not imported.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith(f"{_TARGET}."):
+            rest = name[len(_TARGET) + 1 :]
+            if not _is_own(rest.partition(".")[0]):
+                sys.modules.setdefault(f"{_ALIAS}.{rest}", module)
+
+
+def install() -> None:
+    """Put the finder in front of `sys.meta_path`, once."""
+    if not any(isinstance(finder, AliasFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, AliasFinder())

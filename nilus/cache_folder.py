@@ -1,0 +1,116 @@
+"""The folder a cache lives in: made private, checked before it is trusted, its troubles put into words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from nilus.errors import NilusError
+
+NAME = "airflow-provider-nilus"
+
+_README = """\
+This folder belongs to airflow-provider-nilus. It holds copies: checkouts of Git repositories, and packages
+they need. It may be deleted whenever no task is running; the next run makes what it needs again. Do not edit
+what is in it: a copy that was changed is thrown away.
+"""
+# https://bford.info/cachedir/: backup programs leave such a folder out.
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
+
+_FULL = "Free some space there, lower cache_max_bytes, or set cache_dir to a larger disk."
+_FORBIDDEN = "Set cache_dir to a folder the worker's user owns, on a disk that may be written."
+_NO_LOCKS = "Set cache_dir to a file system with file locks (flock), such as a local disk."
+# What to do, and whether it may be otherwise when the task is run again.
+_REMEDIES = {
+    errno.ENOSPC: (_FULL, True),
+    errno.EDQUOT: (_FULL, True),
+    errno.EROFS: (_FORBIDDEN, False),
+    errno.EACCES: (_FORBIDDEN, False),
+    errno.EPERM: (_FORBIDDEN, False),
+    errno.ENOTDIR: ("Set cache_dir to a folder, or to a path where one can be made.", False),
+    errno.ENOLCK: (_NO_LOCKS, False),
+    errno.EOPNOTSUPP: (_NO_LOCKS, False),
+    errno.ENAMETOOLONG: ("Set cache_dir to a shorter path.", False),
+}
+
+
+def default_cache_dir() -> Path:
+    """Return this user's cache directory for this package: `$XDG_CACHE_HOME`, or `~/.cache`, and our name.
+
+    The variable counts only if it is absolute, as the XDG base directory specification says. Nothing is made.
+    """
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(xdg) if Path(xdg).is_absolute() else Path.home() / ".cache"
+    return base / NAME
+
+
+def prepare(root: Path, error: type[NilusError]) -> None:
+    """Make one part of the cache, private to this user, if it is missing; check it if it is there.
+
+    Args:
+        root: the part's folder, inside the cache directory.
+        error: the kind of error to raise.
+
+    Raises:
+        NilusError: of the kind `error`; the folder cannot be made or written.
+    """
+    with translated(error, root):
+        if not root.is_dir():
+            root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with contextlib.suppress(FileExistsError):
+                root.mkdir(mode=0o700)
+            _describe(root)
+        check(root, error)
+        for name in ("locks", "staging"):
+            (root / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def _describe(root: Path) -> None:
+    for name, text in (("README.txt", _README), ("CACHEDIR.TAG", _TAG)):
+        (root / name).write_text(text, encoding="ascii")
+
+
+def check(root: Path, error: type[NilusError]) -> None:
+    """Refuse a cache that someone else could have put code into.
+
+    Raises:
+        NilusError: of the kind `error`; the folder is another user's, others may write it, or it is a link.
+        OSError: the folder cannot be looked at.
+    """
+    status = root.lstat()
+    found = ""
+    if not stat.S_ISDIR(status.st_mode):
+        found = "it is not a folder"
+    elif status.st_uid not in (os.geteuid(), 0):
+        found = f"it belongs to the user with the number {status.st_uid}"
+    elif status.st_mode & 0o022:
+        found = f"others may write it (mode {stat.S_IMODE(status.st_mode):o})"
+    if found:
+        raise error(
+            f"The cache folder {root} is not safe to run code from.",
+            expected="a folder that belongs to the worker's user (or to root) and that nobody else can write",
+            found=found,
+            remedy="Set cache_dir to a folder of this user, or remove the folder named here.",
+        )
+
+
+@contextlib.contextmanager
+def translated(error: type[NilusError], root: Path) -> Iterator[None]:
+    """Turn an `OSError` about the cache into an error of the kind `error` that says what to do."""
+    try:
+        yield
+    except OSError as problem:
+        remedy, retryable = _REMEDIES.get(
+            problem.errno or 0, ("Look at this folder and its disk.", True)
+        )
+        raise error(
+            f"The cache in {root} cannot be used: {problem.strerror or problem}.",
+            expected="a folder where files can be made and locked",
+            found=str(problem),
+            remedy=remedy,
+            retryable=retryable,
+        ) from None

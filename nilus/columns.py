@@ -1,0 +1,140 @@
+"""What a workflow says of columns: lists of names, type hints, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
+
+from pydantic import BeforeValidator
+
+from nilus.redaction import kind, shown
+from nilus.spelling import did_you_mean
+
+DataType = Literal["text", "bigint", "bool", "timestamp", "date", "decimal", "double", "binary", "json", "time"]
+MaskAlgorithm = Literal[
+    "hash",
+    "sha256",
+    "md5",
+    "hmac",
+    "redact",
+    "email",
+    "phone",
+    "credit_card",
+    "ssn",
+    "partial",
+    "first_letter",
+    "stars",
+    "fixed",
+    "uuid",
+    "sequential",
+    "random",
+    "round",
+    "range",
+    "noise",
+    "date_shift",
+    "year_only",
+    "month_year",
+]
+_TYPES: tuple[str, ...] = get_args(DataType)
+_ALGORITHMS: tuple[str, ...] = get_args(MaskAlgorithm)
+_OTHER_NAMES = {
+    "string": "text",
+    "str": "text",
+    "varchar": "text",
+    "int": "bigint",
+    "integer": "bigint",
+    "long": "bigint",
+    "boolean": "bool",
+    "datetime": "timestamp",
+    "timestamptz": "timestamp",
+    "float": "double",
+    "real": "double",
+    "numeric": "decimal",
+    "bytes": "binary",
+    "jsonb": "json",
+    "object": "json",
+}
+
+
+def column_list(value: object) -> list[str]:
+    """Return the columns of `"a, b"` or `["a", "b"]`.
+
+    Raises:
+        ValueError: an empty or a repeated name, or something that is no text.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, str | int | list | tuple) or isinstance(value, bool):
+        raise ValueError(f"expected column names, comma-separated or as a list, found {kind(value)}")
+    items = list(value) if isinstance(value, list | tuple) else str(value).split(",")
+    if items == [""]:
+        return []
+    columns = [_column_name(item) for item in items]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise ValueError(f"the column {shown(column)} is given twice")
+    return columns
+
+
+def _column_name(item: object) -> str:
+    if not isinstance(item, str | int) or isinstance(item, bool):
+        raise ValueError(f"expected names of columns, found {kind(item)}")
+    name = str(item).strip()
+    if not name:
+        raise ValueError("expected names of columns, found an empty one")
+    return name
+
+
+def _hint_pairs(value: object) -> object:
+    """Bring `{c: t}`, `["c:t"]` and `"c:t,c2:t2"` into the first form."""
+    if value is None or isinstance(value, Mapping):
+        return value or {}
+    if not isinstance(value, str | list | tuple):
+        raise ValueError(f"expected column: type pairs, found {kind(value)}")
+    items = value.split(",") if isinstance(value, str) else value
+    hints: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, Mapping):
+            pairs = [(str(column).strip(), hint) for column, hint in item.items()]
+        else:
+            pairs = [_hint_pair(item)]
+        for column, hint in pairs:
+            if column in hints:
+                raise ValueError(f"the column {shown(column)} is given twice")
+            hints[column] = hint
+    return hints
+
+
+def _hint_pair(item: object) -> tuple[str, str]:
+    column, colon, hint = item.rpartition(":") if isinstance(item, str) else ("", "", "")
+    if not colon or not column.strip():
+        raise ValueError(f"expected column:type, found {shown(item)}")
+    return column.strip(), hint
+
+
+def _data_type(value: object) -> str:
+    name = value.strip().lower() if isinstance(value, str) else ""
+    if name in _TYPES:
+        return name
+    hint = f", did you mean {_OTHER_NAMES[name]}?" if name in _OTHER_NAMES else did_you_mean(name, _TYPES)
+    raise ValueError(f"expected one of {', '.join(_TYPES)}, found {shown(value)}{hint}")
+
+
+def _mask_rule(value: object) -> str:
+    """Check the algorithm of `algorithm[:parameter]`. The parameter can be a key: it is never shown."""
+    name, colon, parameter = value.partition(":") if isinstance(value, str) else ("", "", "")
+    algorithm = name.strip().lower().replace("-", "_")
+    if algorithm in _ALGORITHMS:
+        return f"{algorithm}{colon}{parameter}"
+    raise ValueError(f"unknown algorithm{did_you_mean(name, _ALGORITHMS)}; expected one of {', '.join(_ALGORITHMS)}")
+
+
+def _mask_map(value: object) -> object:
+    if value is None or isinstance(value, Mapping):
+        return value or {}
+    raise ValueError(f"expected a mapping column: algorithm, found {kind(value)}")
+
+
+ColumnList = Annotated[list[str], BeforeValidator(column_list)]
+TypeHints = Annotated[dict[str, Annotated[DataType, BeforeValidator(_data_type)]], BeforeValidator(_hint_pairs)]
+Masks = Annotated[dict[str, Annotated[str, BeforeValidator(_mask_rule)]], BeforeValidator(_mask_map)]

@@ -1,0 +1,28 @@
+"""A point in time by which something has to be done; shared by all the steps that lead there."""
+
+from __future__ import annotations
+
+import time
+
+
+class Deadline:
+    """Counts down from `seconds` on the monotonic clock, from the moment it is made."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._started = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    @property
+    def left(self) -> float:
+        """Seconds that remain; 0.0 when the time is up, never negative."""
+        return max(0.0, self.seconds - self.elapsed)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self.left == 0.0

@@ -1,0 +1,118 @@
+"""How a caller hands over what git needs to be let in, and how it reaches git: by its environment, nothing else."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from nilus.errors import RepositoryError
+from nilus.repository_url import RepositoryUrl
+
+_USERNAME = "NILUS_GIT_USERNAME"
+_PASSWORD = "NILUS_GIT_PASSWORD"  # noqa: S105
+# git hands this text to a shell, so nothing is ever put into it. It answers `get`, and keeps silent on `store`.
+_HELPER = (
+    f"!f() {{ if test \"$1\" = get; then printf 'username=%s\\npassword=%s\\n' "
+    f'"${_USERNAME}" "${_PASSWORD}"; fi; }}; f'
+)
+# Some servers accept any user name beside a token; none accepts an empty one.
+_ANY_USER = "git"
+# What airflow.providers.git's GitHook.configure_hook_env() sets, apart from GIT_CONFIG_* and GIT_TERMINAL_PROMPT.
+_TAKEN = (
+    "GIT_SSH_COMMAND",
+    "SSH_ASKPASS",
+    "SSH_ASKPASS_REQUIRE",
+    "DISPLAY",
+    "AIRFLOW_GIT_USER",
+    "AIRFLOW_GIT_TOKEN",
+)
+_SECRET = ("AIRFLOW_GIT_TOKEN",)
+_SCOPED_HELPER = re.compile(r"credential\.https?://[^/@\s]+\.helper", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What git needs to be let in; never shown by `repr`.
+
+    Args:
+        username, password: a user and a token, for http(s): `GITSYNC_USERNAME` and `GITSYNC_PASSWORD`, or the login
+            and password of a connection. They are used for the scheme, host and port of the repository only.
+        environ: variables made for git by someone who knows the credential, such as the environment of
+            `GitHook.configure_hook_env()`. Those that are about credentials are taken, the others are not.
+
+    Raises:
+        RepositoryError: a value holds a line break or a NUL, which would let it say more than one thing.
+    """
+
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (("user name", self.username), ("password", self.password)):
+            if value is not None and any(character in value for character in "\r\n\0"):
+                raise RepositoryError(
+                    f"The {name} for the repository has a line break in it.",
+                    expected="one line",
+                    found=f"{len(value.splitlines())} lines" if value.strip() else "line breaks only",
+                    remedy="Look at how it was stored: often a newline at its end came from a file.",
+                )
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables git and its helpers need."""
+        taken = {name: self.environ[name] for name in _TAKEN if name in self.environ}
+        if self.password:
+            taken |= {_USERNAME: self.username or _ANY_USER, _PASSWORD: self.password}
+        return taken
+
+    def configuration(self, url: RepositoryUrl) -> list[tuple[str, str]]:
+        """Return git's configuration for this repository, in order: keys and values, none of them a secret.
+
+        Raises:
+            RepositoryError: `environ` names a credential helper that would answer any host.
+        """
+        # An empty value drops the helpers known so far.
+        entries = [("credential.helper", "")]
+        entries += [entry for entry in _entries(self.environ) if _is_helper(*entry)]
+        if self.password and url.credential_scope:
+            entries.append((f"credential.{url.credential_scope}.helper", _HELPER))
+        return entries
+
+    def secrets(self) -> list[str]:
+        """Return every spelling of a secret that might turn up in a text, longest first."""
+        found = set()
+        passwords = [self.password, *(self.environ.get(name) for name in _SECRET)]
+        users = [self.username or _ANY_USER, self.environ.get("AIRFLOW_GIT_USER")]
+        for password in filter(None, passwords):
+            found |= {password, quote(password), quote(password, safe="")}
+            for text in (password, *(f"{user}:{password}" for user in users if user)):
+                found.add(base64.b64encode(text.encode()).decode())
+        return sorted(found, key=len, reverse=True)
+
+
+def _entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the entries of `GIT_CONFIG_COUNT`; those its owner left to another environment are missing here."""
+    try:
+        count = int(environ.get("GIT_CONFIG_COUNT", "0"))
+    except ValueError:
+        count = 0
+    for number in range(count):
+        key, value = environ.get(f"GIT_CONFIG_KEY_{number}"), environ.get(f"GIT_CONFIG_VALUE_{number}")
+        if key is not None and value is not None:
+            yield key, value
+
+
+def _is_helper(key: str, value: str) -> bool:
+    if _SCOPED_HELPER.fullmatch(key):
+        return True
+    if key.lower() == "credential.helper" and value:
+        raise RepositoryError(
+            "The credential for the repository would be given to any server that asks.",
+            expected="a credential helper for one host: credential.https://host.helper",
+            found="credential.helper",
+            remedy="Use a git connection of apache-airflow-providers-git, or a user name and a password.",
+        )
+    return False

@@ -1,0 +1,163 @@
+"""What may be shown of an address or an option: user info and secret values become `***`.
+
+Where an address can be read in two ways, the reading that hides more is taken: a display that lost its host
+does no harm, a display that kept half a password does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+HIDDEN = "***"
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_FILE_SCHEMES = frozenset({"duckdb", "sqlite", "file"})
+_KEY = r"[\w.\-%\[\]\s]{1,64}"
+_PAIR_START = re.compile(rf"([?&;#])(?={_KEY}=)")
+_NEXT_PARAMETER = re.compile(rf"&(?={_KEY}=)")
+_JSON_PAIR = re.compile(r"""(["'])([\w.\- ]{1,64})\1(\s*:\s*)(["'])(.*?)(?<!\\)\4""", re.DOTALL)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SECRET_WORDS = frozenset(
+    "auth authorization bearer cookie credential credentials dsn jwt key keys pass passphrase passwd password "
+    "private pwd pw sas secret secrets sig signature token tokens".split()
+)
+_SECRET_PARTS = ("password", "passwd", "secret", "token", "apikey", "accesskey", "privatekey", "credential")
+_KEYS_OF_DATA = frozenset(
+    "primarykey mergekey incrementalkey cursorkey sortkey partitionkey clusterkey foreignkey".split()
+)
+_ENCODED_LEVELS = 8
+_SHOWN_LENGTH = 80
+
+
+def redact_address(address: str) -> str:
+    """Return `address` with everything that can be a secret replaced by `***`; fit for logs. Never raises.
+
+    Hidden are the user info of the address and of every address nested in it, raw or percent-encoded, and the
+    values of parameters whose name looks secret. The rest is returned as it was written.
+    """
+    return _redact(str(address), _ENCODED_LEVELS)
+
+
+def looks_secret(key: str) -> bool:
+    """Say whether the value of a parameter of this name is probably a secret (`api_token`, `PWD`, `accessKey` …)."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    squeezed = "".join(words)
+    if squeezed in _KEYS_OF_DATA:
+        return False
+    return not _SECRET_WORDS.isdisjoint(words) or any(part in squeezed for part in _SECRET_PARTS)
+
+
+def redact_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of `options` fit for display: secret-looking keys hidden, texts passed through `redact_address`."""
+    return {
+        key: HIDDEN if value is not None and looks_secret(str(key)) else _redact_value(value)
+        for key, value in options.items()
+    }
+
+
+def shown(value: object) -> str:
+    """Return a value as it may be quoted in a message: redacted, shortened, containers by their kind only."""
+    if isinstance(value, str):
+        text = redact_address(value)
+        return repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)[:_SHOWN_LENGTH]
+    return kind(value)
+
+
+def kind(value: object) -> str:
+    """Return what a value is, in the words of a YAML author."""
+    if value is None:
+        return "nothing"
+    for types, name in (
+        (str, "text"),
+        (bool, "true or false"),
+        ((int, float), "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+    ):
+        if isinstance(value, types):
+            return name
+    return f"a {type(value).__name__}"
+
+
+def _redact_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact_address(value)
+    if isinstance(value, Mapping):
+        return redact_options(value)
+    if isinstance(value, list | tuple):
+        return [_redact_value(item) for item in value]
+    return value
+
+
+def _redact(text: str, levels: int) -> str:
+    if levels == 0:
+        return HIDDEN
+    text = _hide_user_info(text)
+    text = _JSON_PAIR.sub(_hide_json_value, text)
+    pieces = _PAIR_START.split(text)
+    pieces[::2] = [_hide_secret_value(piece, levels) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _hide_user_info(text: str) -> str:
+    start = _SCHEME.search(text)
+    if start is None:
+        before, at, after = text.rpartition("@")
+        return f"{HIDDEN}{at}{after}" if ":" in before else text
+    position, outermost = 0, True
+    hidden: list[str] = []
+    while start is not None:
+        hidden.append(text[position : start.end()])
+        position = start.end()
+        end = _end_of_user_info(start.group()[:-3], text[position:], outermost=outermost)
+        if end:
+            hidden.append(HIDDEN)
+            position += end
+        start, outermost = _SCHEME.search(text, position), False
+    return "".join(hidden) + text[position:]
+
+
+def _end_of_user_info(scheme: str, rest: str, *, outermost: bool) -> int:
+    """Return how many characters after `://` are user info: up to the last `@` that can belong to it.
+
+    An address inside a query ends where the next parameter begins, unless that would cut a password in two.
+    """
+    if scheme.lower() in _FILE_SCHEMES and rest.startswith("/"):
+        return 0
+    address = rest if outermost else _NEXT_PARAMETER.split(rest, maxsplit=1)[0]
+    if "@" in re.split(r"[?#]", address, maxsplit=1)[0]:
+        return address.rindex("@")
+    authority = re.sub(r"^\[[^\]]*\]", "", re.split(r"[/?#]", address, maxsplit=1)[0])
+    _, colon, port = authority.partition(":")
+    if colon and "@" in address:
+        return address.rindex("@")
+    if colon and not port.isdecimal() and "@" in rest:
+        return rest.rindex("@")
+    return 0
+
+
+def _hide_json_value(match: re.Match[str]) -> str:
+    quote, key, colon, value_quote, _ = match.groups()
+    if not looks_secret(key):
+        return match.group()
+    return f"{quote}{key}{quote}{colon}{value_quote}{HIDDEN}{value_quote}"
+
+
+def _hide_secret_value(piece: str, levels: int) -> str:
+    key, equals, value = piece.partition("=")
+    if equals and value and looks_secret(unquote(key)):
+        return f"{key}={HIDDEN}"
+    if not equals:
+        key, value = "", piece
+    decoded = unquote(value)
+    if decoded == value:
+        return piece
+    redacted = _redact(decoded, levels - 1)
+    return piece if redacted == decoded else f"{key}{equals}{redacted}"

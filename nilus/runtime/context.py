@@ -1,0 +1,98 @@
+"""The run context dlt works in: one dictionary of ours instead of the machine's environment and TOML files.
+
+dlt's default context fills every argument that has a default from the environment (`path=None` becomes `$PATH`), reads
+`.dlt/` folders of the machine and, beside Airflow, asks for hundreds of Airflow Variables. None of that happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dlt.common.configuration.providers.dictionary import DictionaryProvider
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+
+from nilus.runtime.job import Job
+
+_SOURCE_CONFIG_PREFIX = "SOURCES__"
+
+
+class IsolatedRunContext(RunContext):
+    """A dlt run context with a single configuration provider and all its folders in one scratch folder."""
+
+    def __init__(self, run_dir: str, values: dict[str, Any]) -> None:
+        super().__init__(run_dir)
+        self._values = values
+        self._global_dir = run_dir
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        """Return the one provider there is."""
+        provider = DictionaryProvider()
+        provider._config_doc = self._values
+        return [provider]
+
+    @property
+    def run_dir(self) -> str:
+        """The scratch folder, whatever `DLT_PROJECT_DIR` says."""
+        return self._init_run_dir
+
+    @property
+    def local_dir(self) -> str:
+        """The scratch folder, whatever `DLT_LOCAL_DIR` says."""
+        return self._init_run_dir
+
+    @property
+    def data_dir(self) -> str:
+        """The scratch folder, whatever `DLT_DATA_DIR` says."""
+        return self._init_run_dir
+
+
+def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return dlt's whole configuration for one run.
+
+    Args:
+        job: the run.
+        environ: where the values of `job.env_names` are; `SOURCES__…` names among them become dlt configuration of
+            the source, nested at the double underscores as dlt's own environment names are.
+    """
+    values: dict[str, Any] = {
+        "runtime": {"dlthub_telemetry": False, "log_level": "WARNING", "intercept_signals": False},
+        "providers": {"enable_airflow_secrets": False},
+        "data_writer": {
+            "disable_compression": True,
+            "buffer_max_items": job.source.page_size,
+            "file_max_items": job.sink.loader_file_size,
+        },
+        "extract": {
+            "workers": job.source.extract_parallelism,
+            "max_parallel_items": max(20, job.source.extract_parallelism),
+        },
+        "normalize": {"parquet_normalizer": {"add_dlt_load_id": True, "add_dlt_id": True}},
+    }
+    for name in job.env_names:
+        if name.startswith(_SOURCE_CONFIG_PREFIX) and name in environ:
+            _set_nested(values, [part.lower() for part in name.split("__")], environ[name])
+    return values
+
+
+def _set_nested(values: dict[str, Any], path: list[str], value: str) -> None:
+    for part in path[:-1]:
+        child = values.setdefault(part, {})
+        if not isinstance(child, dict):
+            child = values[part] = {}
+        values = child
+    values[path[-1]] = value
+
+
+@contextmanager
+def isolated(run_dir: str, values: dict[str, Any]) -> Iterator[None]:
+    """Let dlt see `values` and nothing else for the time of the block.
+
+    Args:
+        run_dir: an existing, private folder; dlt's working files go there.
+        values: what `config_values` returned.
+    """
+    with switched_run_context(IsolatedRunContext(run_dir, values)):
+        yield

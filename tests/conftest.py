@@ -1,0 +1,51 @@
+"""Fixtures for every test. The environment is prepared on import: nothing may import Airflow before that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import isolation
+import pytest
+
+_ROOT = isolation.prepare_environment()
+_STACK = ExitStack()
+
+pytest_plugins = ["airflow_fixture", "git_fixture", "postgres_fixture"]
+
+
+def pytest_configure() -> None:
+    """Close the network for the whole session, session fixtures included."""
+    _STACK.enter_context(isolation.forbid_network())
+
+
+def pytest_unconfigure() -> None:
+    """Open the network again and remove the session's folder."""
+    _STACK.close()
+    isolation.remove(_ROOT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly which parts were not tested because something is missing on this machine."""
+    reasons = {
+        str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+    }
+    missing = sorted(reason.partition("MISSING: ")[2] for reason in reasons if "MISSING: " in reason)
+    if missing:
+        terminalreporter.write_sep("!", "NOT TESTED ON THIS MACHINE, for want of", red=True, bold=True)
+        for reason in missing:
+            terminalreporter.write_line(reason, red=True)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty HOME for each test. Fails the test if it left anything of ours there: caches are named by tests."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / ".config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / ".local" / "share"))
+    yield folder
+    left = [str(path.relative_to(folder)) for path in folder.rglob("*nilus*")]
+    assert not left, f"expected nothing of ours in HOME, found {', '.join(left)}: give the test its own cache folder"
