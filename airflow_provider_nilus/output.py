@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from nilus.runtime.logs import SOURCE_LOGGER
 
 LINE_LIMIT = 1 << 16
-"""Bytes of a printed line that reach the log, and characters of a log message."""
+"""Characters of one record that reach the log."""
 
 FRAME_LIMIT = 1 << 21
 """Bytes of a framed log record; the child cuts its messages so that they stay below."""
@@ -28,11 +28,11 @@ FRAME_LIMIT = 1 << 21
 PROGRESS_SECONDS = 5.0
 """How often the state of a line that is written over and over (carriage return) is logged."""
 
-_MASK_MARGIN = 1 << 12
+_HELD = LINE_LIMIT + (1 << 12)  # more than is shown, so that a secret at the cut is seen whole and masked
 _TAIL_LINES = 20
 _TAIL_WIDTH = 500
 
-_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _LEVELS = {
@@ -46,8 +46,11 @@ _LEVELS = {
 }
 _LEVEL = "|".join(_LEVELS)
 _BASIC_LINE = re.compile(rf"({_LEVEL}):([\w.]+):(.*)", re.DOTALL)
-_LEVEL_LINE = re.compile(rf"(?:\[?\d{{4}}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[\s|-]*)?\[?({_LEVEL})[\]:\s|-]")
-_TRACEBACK = re.compile(r"(?:\s*\+ (?:Exception Group )?)?Traceback \(most recent call last\):|Fatal Python error:")
+_TIME = r"\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[\s|-]*"
+_LEVEL_LINE = re.compile(rf"(?:{_TIME})?\[?({_LEVEL})[\]:\s|-]")
+_TRACEBACK = re.compile(
+    r"(\s*\+ )?(Exception Group )?Traceback \(most recent|Fatal Python error:|(Current t|T)hread 0x"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Lines:
     it goes on, its state is one every `PROGRESS_SECONDS`.
 
     Args:
-        prefix: lines that begin with it may be `FRAME_LIMIT` bytes long, others `LINE_LIMIT`.
+        prefix: lines that begin with it may be `FRAME_LIMIT` bytes long, others little more than `LINE_LIMIT`.
     """
 
     def __init__(self, prefix: bytes = b"") -> None:
@@ -99,13 +102,13 @@ class Lines:
         if not piece:
             return
         text = piece.rstrip(b"\r")
-        before, carriage, after = text.rpartition(b"\r")
         if self._returned and text:
             yield from self._write_over()
-        if carriage:
-            self._append(before.rpartition(b"\r")[2])
+        *states, last = text.split(b"\r")
+        for state in states:
+            self._append(state)
             yield from self._write_over()
-        self._append(after)
+        self._append(last)
         self._returned = len(text) < len(piece)
 
     def _write_over(self) -> Iterator[Line]:
@@ -117,7 +120,7 @@ class Lines:
 
     def _append(self, piece: bytes) -> None:
         framed = self._prefix and (self._line or piece).startswith(self._prefix)
-        room = (FRAME_LIMIT if framed else LINE_LIMIT + _MASK_MARGIN) - len(self._line)
+        room = (FRAME_LIMIT if framed else _HELD) - len(self._line)
         self._line += piece[: max(room, 0)]
         self._left_out += max(len(piece) - max(room, 0), 0)
 
@@ -140,7 +143,7 @@ class TaskLog:
         self._mask = mask
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
-    def write(self, level: int, name: str, text: str, *, path: str = "", line: int = 0) -> None:
+    def write(self, level: int, name: str, text: str, *, path: str = "", line: int = 0, left_out: int = 0) -> None:
         """Write one record.
 
         Args:
@@ -148,10 +151,12 @@ class TaskLog:
             name: of the logger.
             text: the message, line breaks allowed. Escape sequences are removed, control characters escaped.
             path, line: where in the child's code it was logged.
+            left_out: bytes that are missing at the end of `text`.
         """
         message = self._mask(clean(text))
-        if len(message) > LINE_LIMIT:
-            message = f"{message[:LINE_LIMIT]} [… {len(message) - LINE_LIMIT:,} characters left out]"
+        left_out += len(message[LINE_LIMIT:].encode())
+        if left_out:
+            message = f"{message[:LINE_LIMIT]} [… {left_out:,} bytes left out]"
         self.tail.extend(one[:_TAIL_WIDTH] for one in message.splitlines()[-_TAIL_LINES:])
         standard = min(max(level // 10 * 10, logging.DEBUG), logging.CRITICAL)
         self._logger.handle(logging.LogRecord(name, standard, path, line, message, (), None))
@@ -206,11 +211,12 @@ class OutputStream:
         return True
 
     def _write_text(self, line: Line) -> None:
-        text = _decode(line)
+        # Where the line was cut, a character may have been cut through: not final, so it is left out.
+        text = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode(line.data, not line.left_out)
         level, name = logging.INFO, SOURCE_LOGGER
         if self._is_error:
             level, name, text = self._classify(text)
-        self._log.write(level, name, text)
+        self._log.write(level, name, text, left_out=line.left_out)
 
     def _classify(self, text: str) -> tuple[int, str, str]:
         if _TRACEBACK.match(text):
@@ -234,11 +240,3 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
-
-
-def _decode(line: Line) -> str:
-    if not line.left_out:
-        return line.data.decode("utf-8", "backslashreplace")
-    # Not final: a character that the cut went through is left out with the rest.
-    kept = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode(line.data)
-    return f"{kept[:LINE_LIMIT]} [… {line.left_out + len(kept[LINE_LIMIT:].encode()):,} bytes of this line left out]"

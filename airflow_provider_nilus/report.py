@@ -1,38 +1,81 @@
-"""What a run says in the task log: progress lines and the closing table."""
+"""The report: why a child process ended without a result, in words for the task's log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Iterable
 
-from nilus.runtime.events import Loaded, Progress
+from airflow_provider_nilus import memory
+from nilus.errors import NilusError, ProcessError, from_dict
+from nilus.runtime.events import Failed
 
-
-def progress_line(progress: Progress) -> str:
-    """Return one line for a progress event."""
-    parts = [
-        f"{name} {rows:,} rows ({progress.rows_per_second.get(name, 0):,.0f}/s)" for name, rows in progress.rows.items()
-    ]
-    if progress.jobs_total is not None:
-        parts.append(f"load jobs {progress.jobs_done or 0} of {progress.jobs_total}")
-    return f"{progress.step} {progress.seconds:.0f} s: {'; '.join(parts) or 'no rows yet'}"
+_TERMINATED = 128 + signal.SIGTERM
 
 
-def closing_table(loaded: Loaded) -> str:
-    """Return the table of what was loaded, with the seconds of each step below it."""
-    header = ("table", "rows", "disposition")
-    rows = [
-        (name, f"{table['rows']:,}", str(table.get("write_disposition") or ""))
-        for name, table in sorted(loaded.tables.items())
-    ] or [("(nothing new)", "0", "")]
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(3)]
-    lines = [
-        f"{name:<{widths[0]}}  {count:>{widths[1]}}  {disposition:<{widths[2]}}".rstrip()
-        for name, count, disposition in (header, *rows)
-    ]
-    lines.insert(1, "-" * (sum(widths) + 4))
-    return "\n".join([*lines, seconds_line(loaded.seconds)])
+def failure(event: Failed, mask: Callable[[str], str]) -> NilusError:
+    """Return the error a child reported, rebuilt, its texts without secrets."""
+    error = {
+        key: mask(value) if isinstance(value, str) and key != "type" else value for key, value in event.error.items()
+    }
+    return from_dict(error)
 
 
-def seconds_line(seconds: Mapping[str, float]) -> str:
-    """Return the seconds of each step on one line."""
-    return "seconds: " + ", ".join(f"{step} {value:.2f}" for step, value in seconds.items())
+def crash(returncode: int | None, peak: int | None, tail: Iterable[str]) -> ProcessError:
+    """Return the error for a child that ended without `Loaded` or `Failed`.
+
+    Args:
+        returncode: its exit code, or the number of the signal that ended it, negative; None when it is not known.
+        peak: its peak resident memory in bytes.
+        tail: the last lines of its output, without secrets.
+    """
+    what, remedy = _ending(returncode)
+    found = [_memory(peak)] if returncode is not None and returncode < 0 else []
+    lines = list(tail)
+    if lines:
+        found.append("its last output was\n" + "\n".join(f"  {line}" for line in lines))
+    return ProcessError(
+        f"The child process that runs the source {what}.",
+        expected="a result, or an error, before it ends",
+        found="; ".join(found) or "no output",
+        remedy=remedy,
+    )
+
+
+def _ending(returncode: int | None) -> tuple[str, str]:
+    if returncode is None:
+        return "ended, how is not known", "see its output in the log; the worker ignores SIGCHLD"
+    if returncode == -signal.SIGKILL:
+        return (
+            "was killed by SIGKILL (signal 9), probably because memory ran out",
+            "give the task more memory, lower page-size, or yield rows in smaller lists; if memory did not run out,"
+            " somebody sent the signal",
+        )
+    if returncode in (-signal.SIGTERM, _TERMINATED):
+        return "was ended by SIGTERM, which this task did not send", "find out who sent it; run the task again"
+    if returncode < 0:
+        return (
+            f"crashed by {_name(-returncode)} (signal {-returncode})",
+            "see its output in the log; such a crash comes from a compiled library the source uses",
+        )
+    return (
+        f"ended with exit code {returncode} and without a result",
+        "see its output in the log; a source must not call os._exit",
+    )
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "an unnamed signal"
+
+
+def _memory(peak: int | None) -> str:
+    if peak is None:
+        parts = ["its peak memory is not known"]
+    else:
+        parts = [f"its peak memory was {memory.readable(peak)}, without the processes it started"]
+    limit = memory.limit()
+    if limit is not None:
+        parts.append(f"the control group of the worker may use {memory.readable(limit)} in all")
+    return ", ".join(parts)

@@ -1,7 +1,8 @@
 """What a custom source imports: everything dlt has, under the name `nilus`, and the two base classes.
 
-`nilus.resource is dlt.resource`, `nilus.common.typing is dlt.common.typing`, and so on for every public name and module of the
-dlt that is installed. The modules of this project (`nilus.errors`, `nilus.workflow`, …) come before dlt's of the same name.
+`nilus.resource is dlt.resource`, `nilus.common.typing is dlt.common.typing`, and so on for every public name and
+every module of the dlt that is installed. The modules of this project (`nilus.errors`, `nilus.workflow`, …) come
+before a module of dlt's that has the same name. `import nilus` does not import dlt: the first use of its names does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,6 @@ if TYPE_CHECKING:
     from dlt import extract as extract
 else:
     __getattr__ = _alias.attribute
-    __dir__ = _alias.public_names
+    __dir__ = _alias.names
 
 _alias.install()

@@ -1,10 +1,8 @@
-"""What makes `nilus` another name of dlt: attributes and submodules are dlt's own objects, never copies.
-
-dlt is imported when the first of its names is asked for, not before: `import nilus` alone stays cheap.
-"""
+"""What makes `nilus` another name of dlt: attributes and submodules are dlt's own objects, never copies."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -16,6 +14,7 @@ from typing import Any
 
 _ALIAS = "nilus"
 _TARGET = "dlt"
+_BASE_CLASSES = ("CustomDestination", "CustomSource")
 
 
 def attribute(name: str) -> Any:
@@ -24,64 +23,70 @@ def attribute(name: str) -> Any:
     Raises:
         AttributeError: neither has it. Private names are never looked up in dlt.
     """
-    if not name.startswith("_"):
-        if _is_own(name):
-            return importlib.import_module(f"{_ALIAS}.{name}")
-    elif name == "__all__":
-        return public_names()
-    elif name != "__version__":
+    if name == "__all__":
+        return exported_names()
+    if name.startswith("_") and name != "__version__":
         raise AttributeError(f"module {_ALIAS!r} has no attribute {name!r}")
-    target = importlib.import_module(_TARGET)
+    if _is_own(name):
+        return importlib.import_module(f"{_ALIAS}.{name}")
+    dlt = importlib.import_module(_TARGET)
     try:
-        return getattr(target, name)
+        return getattr(dlt, name)
     except AttributeError:
         raise AttributeError(
-            f"module {_ALIAS!r} has no attribute {name!r}: it is an alias of dlt, and dlt"
-            f" {target.__version__} has no such attribute either"
+            f"module {_ALIAS!r} has no attribute {name!r}: it is an alias of dlt, and dlt {dlt.__version__} "
+            "has no such attribute either"
         ) from None
 
 
-def public_names() -> list[str]:
-    """Return the public names of the alias, sorted: ours and those dlt really has.
+def exported_names() -> list[str]:
+    """Return what `from nilus import *` gives: the base classes and the public names that dlt really has.
 
     `dlt.__all__` is not taken as it is: dlt 1.31 lists `state` there and has no such attribute.
     """
-    target = importlib.import_module(_TARGET)
-    ours = {name for name in vars(sys.modules[_ALIAS]) if not name.startswith("_")} - _NOT_EXPORTED
-    theirs = {name for name in (*dir(target), *target.__all__) if hasattr(target, name)}
-    return sorted(ours | {name for name in theirs if not name.startswith("_") or name == "__version__"})
+    dlt = importlib.import_module(_TARGET)
+    listed = {name for name in dlt.__all__ if hasattr(dlt, name)}
+    return sorted({*_BASE_CLASSES, *listed, *(name for name in dir(dlt) if not name.startswith("_"))})
 
 
-_NOT_EXPORTED = {"annotations", "TYPE_CHECKING", "Any"}
+def names() -> list[str]:
+    """Return what `dir(nilus)` gives: also the modules of ours that are loaded."""
+    return sorted({*vars(sys.modules[_ALIAS]), *exported_names()})
 
 
+@functools.cache
 def _is_own(name: str) -> bool:
-    """Tell whether the top-level submodule `name` is a file of this package."""
+    """Tell whether the top-level submodule `name` is a file of this package (an empty folder is not)."""
     spec = PathFinder.find_spec(f"{_ALIAS}.{name}", sys.modules[_ALIAS].__path__)
     return spec is not None and spec.origin is not None
+
+
+def _is_alias(rest: str) -> bool:
+    return bool(rest) and not _is_own(rest.partition(".")[0])
 
 
 class AliasFinder(MetaPathFinder, Loader):
     """Gives dlt's module `dlt.x.y` to whoever imports `nilus.x.y`, unless `nilus.x` is a module of ours.
 
-    It must stand before Python's own finder, which would follow the `__path__` of an aliased package and load
-    a second copy of the modules in it.
+    It stands before Python's own finder, which would follow the `__path__` of an aliased package and load a second
+    copy of the modules in it.
     """
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Find the alias `fullname`; None if it is not ours to give."""
         alias, _, rest = fullname.partition(".")
-        if alias != _ALIAS or not rest or _is_own(rest.partition(".")[0]):
-            return None
-        if importlib.util.find_spec(f"{_TARGET}.{rest}") is None:
+        if alias != _ALIAS or not _is_alias(rest) or importlib.util.find_spec(f"{_TARGET}.{rest}") is None:
             return None
         return ModuleSpec(fullname, self)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Import dlt's module and hand it over as the alias."""
-        module = importlib.import_module(_TARGET + spec.name[len(_ALIAS) :])
+        module = importlib.import_module(_TARGET + spec.name.removeprefix(_ALIAS))
         spec.loader_state = module.__spec__
         return module
 
@@ -90,21 +95,20 @@ class AliasFinder(MetaPathFinder, Loader):
         spec = module.__spec__
         if spec is not None and spec.loader is self:
             module.__spec__ = spec.loader_state
-        _share_loaded()
+        _enter_loaded()
 
 
-def _share_loaded() -> None:
+def _enter_loaded() -> None:
     """Enter every loaded module of dlt under its alias.
 
     The import system binds a module it has just imported as an attribute of its parent. Where dlt has bound
-    something else to that name (`dlt.common.pendulum` is the library, not the module of that name), an alias
-    imported later would undo it; an alias that is already there is not imported.
+    something else to that name (`dlt.common.pendulum` is the library, not the module of that name), importing
+    the alias later would undo it; an alias that is already there is not imported.
     """
     for name, module in list(sys.modules.items()):
-        if name.startswith(f"{_TARGET}."):
-            rest = name[len(_TARGET) + 1 :]
-            if not _is_own(rest.partition(".")[0]):
-                sys.modules.setdefault(f"{_ALIAS}.{rest}", module)
+        top, _, rest = name.partition(".")
+        if top == _TARGET and _is_alias(rest):
+            sys.modules.setdefault(f"{_ALIAS}.{rest}", module)
 
 
 def install() -> None:

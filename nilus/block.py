@@ -18,6 +18,7 @@ from nilus.sync_flags import parse_sync_flags
 
 _log = logging.getLogger("nilus.workflow")
 _SOURCE_KEYS_OF_A_SINK = frozenset({"primary-key", "incremental-key", "interval-start", "interval-end"})
+_HANDED_OVER = (("source", "options"), ("source", "sql"))
 _ARGUMENTS_OF_THE_CALL = frozenset({"self", "uri", "table"})
 _NEAR_ENOUGH_TO_WARN = 0.85
 
@@ -43,11 +44,14 @@ class Block:
             `("source", "options")` and `("source", "sql")` hold what is handed to the source, keys in snake_case.
         spelled: the same locations, and deeper ones, -> the path as the author spelled it.
         problems: what is wrong, each with its path.
+        present: the sections that were given, `unreadable` those of them that are not of the right shape.
     """
 
     values: dict[tuple[str, str], Any] = field(default_factory=dict)
     spelled: dict[Location, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    present: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
 
     def section(self, name: str) -> dict[str, Any]:
         """Return the values of one section; keys without a value are left out."""
@@ -56,14 +60,18 @@ class Block:
     def lay_over(self, other: Block) -> None:
         """Let `other` win, key by key; a key without a value does not count as given."""
         for location, value in other.values.items():
-            if location[1] in ("options", "sql") and location[0] == "source":
+            if location in _HANDED_OVER:
                 self.values.setdefault(location, {}).update(value)
             elif value is not None:
                 self.values[location] = value
                 for old in [place for place in self.spelled if place[:2] == location]:
                     del self.spelled[old]
-        self.spelled.update(other.spelled)
+        for place, spelled in other.spelled.items():
+            if other.values.get((str(place[0]), str(place[1]))) is not None:
+                self.spelled[place] = spelled
         self.problems += other.problems
+        self.present |= other.present
+        self.unreadable |= other.unreadable
 
     def path(self, location: Location, default: str) -> str:
         """Return how the author spelled `location`; `default` where it is not in the document."""
@@ -83,15 +91,14 @@ def read_block(block: Mapping[str, Any], known: KnownKeys, *, path: str = "", no
         note: words after every path, to tell an argument from the document.
     """
     reader = _Reader(known, note)
+    read = {"repo": reader.read_repo, "source": reader.read_source, "sink": reader.read_sink}
     for key, place, value in reader.entries(block, path):
         if key not in SECTIONS:
             reader.refuse(place, f"unknown key{did_you_mean(key, SECTIONS)}")
-        elif key == "repo":
-            reader.read_repo(value, place)
-        elif key == "source":
-            reader.read_source(value, place)
-        else:
-            reader.read_sink(value, place)
+        elif value is not None:
+            reader.result.present.add(key)
+            reader.current = key
+            read[key](value, place)
     reader.move_source_keys()
     return reader.result
 
@@ -102,15 +109,15 @@ class _Reader:
         self.note = note
         self.result = Block()
         self.moved: dict[str, tuple[str, Any]] = {}
+        self.current = ""
 
-    def entries(
-        self, node: object, path: str, fold: Callable[[str], str] = kebab
-    ) -> Iterator[tuple[str, str, Any]]:
+    def entries(self, node: object, path: str, fold: Callable[[str], str] = kebab) -> Iterator[tuple[str, str, Any]]:
         """Yield (folded key, path, value); nothing for a missing node, a problem for what is no mapping."""
         if node is None:
             return
         if not isinstance(node, Mapping):
             self.refuse(path, f"expected a mapping, found {kind(node)}")
+            self.result.unreadable.add(self.current)
             return
         first: dict[str, str] = {}
         for written, value in node.items():

@@ -190,9 +190,7 @@ class Cache:
             entry = self._publish(key, staging, marker)
             if entry is None:
                 keep = True
-                self._log.warning(
-                    "The broken copy %s is in use: this run keeps one of its own.", key
-                )
+                self._log.warning("The broken copy %s is in use: this run keeps one of its own.", key)
                 entry = Entry(content, details, True, lambda: staging.discard(self._log))
             return entry
         finally:

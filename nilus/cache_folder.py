@@ -104,9 +104,7 @@ def translated(error: type[NilusError], root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        remedy, retryable = _REMEDIES.get(
-            problem.errno or 0, ("Look at this folder and its disk.", True)
-        )
+        remedy, retryable = _REMEDIES.get(problem.errno or 0, ("Look at this folder and its disk.", True))
         raise error(
             f"The cache in {root} cannot be used: {problem.strerror or problem}.",
             expected="a folder where files can be made and locked",

@@ -65,7 +65,7 @@ def column_list(value: object) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, str | int | list | tuple) or isinstance(value, bool):
-        raise ValueError(f"expected column names, comma-separated or as a list, found {kind(value)}")
+        raise ValueError(f"expected column names, comma-separated or as a list, found {kind(value)}")  # noqa: TRY004 - pydantic collects these
     items = list(value) if isinstance(value, list | tuple) else str(value).split(",")
     if items == [""]:
         return []
@@ -78,7 +78,7 @@ def column_list(value: object) -> list[str]:
 
 def _column_name(item: object) -> str:
     if not isinstance(item, str | int) or isinstance(item, bool):
-        raise ValueError(f"expected names of columns, found {kind(item)}")
+        raise ValueError(f"expected names of columns, found {kind(item)}")  # noqa: TRY004 - pydantic collects these
     name = str(item).strip()
     if not name:
         raise ValueError("expected names of columns, found an empty one")
@@ -90,7 +90,7 @@ def _hint_pairs(value: object) -> object:
     if value is None or isinstance(value, Mapping):
         return value or {}
     if not isinstance(value, str | list | tuple):
-        raise ValueError(f"expected column: type pairs, found {kind(value)}")
+        raise ValueError(f"expected column: type pairs, found {kind(value)}")  # noqa: TRY004 - pydantic collects these
     items = value.split(",") if isinstance(value, str) else value
     hints: dict[str, str] = {}
     for item in items:
@@ -126,7 +126,7 @@ def _mask_rule(value: object) -> str:
     algorithm = name.strip().lower().replace("-", "_")
     if algorithm in _ALGORITHMS:
         return f"{algorithm}{colon}{parameter}"
-    raise ValueError(f"unknown algorithm{did_you_mean(name, _ALGORITHMS)}; expected one of {', '.join(_ALGORITHMS)}")
+    raise ValueError(f"unknown algorithm, expected one of {', '.join(_ALGORITHMS)}{did_you_mean(name, _ALGORITHMS)}")
 
 
 def _mask_map(value: object) -> object:

@@ -15,8 +15,7 @@ _USERNAME = "NILUS_GIT_USERNAME"
 _PASSWORD = "NILUS_GIT_PASSWORD"  # noqa: S105
 # git hands this text to a shell, so nothing is ever put into it. It answers `get`, and keeps silent on `store`.
 _HELPER = (
-    f"!f() {{ if test \"$1\" = get; then printf 'username=%s\\npassword=%s\\n' "
-    f'"${_USERNAME}" "${_PASSWORD}"; fi; }}; f'
+    f'!f() {{ if test "$1" = get; then printf \'username=%s\\npassword=%s\\n\' "${_USERNAME}" "${_PASSWORD}"; fi; }}; f'
 )
 # Some servers accept any user name beside a token; none accepts an empty one.
 _ANY_USER = "git"

@@ -15,8 +15,27 @@ SECTIONS = ("repo", "source", "sink")
 
 _log = logging.getLogger("nilus.workflow")
 _NILUS_SPEC_KEYS = frozenset(
-    "type mode compute cluster schedule log-level resources use run-as-user run-as-api-key description tags env envs "
-    "secrets dataos-secrets configs persistent-volume temp-volume".split()
+    {
+        "cluster",
+        "compute",
+        "configs",
+        "dataos-secrets",
+        "description",
+        "env",
+        "envs",
+        "log-level",
+        "mode",
+        "persistent-volume",
+        "resources",
+        "run-as-api-key",
+        "run-as-user",
+        "schedule",
+        "secrets",
+        "tags",
+        "temp-volume",
+        "type",
+        "use",
+    }
 )
 _SHAPES = (
     "repo, source and sink at the top; or `type: workflow` with them under workflow.dag[].spec.stackSpec; "
@@ -105,7 +124,7 @@ def _refuse_other_modes(spec: Mapping[str, Any], path: str) -> None:
 def _refuse_near_miss(key: str, path: str) -> None:
     """Refuse `sorce` under a manifest's `spec`, where everything that is not ours would otherwise be ignored."""
     folded = kebab_from_camel(key)
-    meant = nearest(folded, SECTIONS)
+    meant = nearest(folded, SECTIONS, cutoff=0.8)
     if meant and folded not in SECTIONS and folded not in _NILUS_SPEC_KEYS:
         raise WorkflowError(f"{path}.{key}: unknown key, did you mean {meant}?")
 

@@ -21,12 +21,48 @@ _NEXT_PARAMETER = re.compile(rf"&(?={_KEY}=)")
 _JSON_PAIR = re.compile(r"""(["'])([\w.\- ]{1,64})\1(\s*:\s*)(["'])(.*?)(?<!\\)\4""", re.DOTALL)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = frozenset(
-    "auth authorization bearer cookie credential credentials dsn jwt key keys pass passphrase passwd password "
-    "private pwd pw sas secret secrets sig signature token tokens".split()
+    {
+        "auth",
+        "authorization",
+        "bearer",
+        "cookie",
+        "credential",
+        "credentials",
+        "dsn",
+        "jwt",
+        "key",
+        "keys",
+        "pass",
+        "passcode",
+        "passphrase",
+        "passwd",
+        "password",
+        "private",
+        "pwd",
+        "pw",
+        "sas",
+        "secret",
+        "secrets",
+        "sig",
+        "signature",
+        "token",
+        "tokens",
+    }
 )
-_SECRET_PARTS = ("password", "passwd", "secret", "token", "apikey", "accesskey", "privatekey", "credential")
+_SECRET_PARTS = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "webhook",
+    "connectionstring",
+)
 _KEYS_OF_DATA = frozenset(
-    "primarykey mergekey incrementalkey cursorkey sortkey partitionkey clusterkey foreignkey".split()
+    {"primarykey", "mergekey", "incrementalkey", "cursorkey", "sortkey", "partitionkey", "clusterkey", "foreignkey"}
 )
 _ENCODED_LEVELS = 8
 _SHOWN_LENGTH = 80
@@ -108,9 +144,12 @@ def _redact(text: str, levels: int) -> str:
 
 def _hide_user_info(text: str) -> str:
     start = _SCHEME.search(text)
-    if start is None:
+    if start is None or re.fullmatch(r"[^=?]*:[^=?]*", text[: start.start()]):
         before, at, after = text.rpartition("@")
-        return f"{HIDDEN}{at}{after}" if ":" in before else text
+        if ":" in before:
+            return f"{HIDDEN}{at}{after}"
+    if start is None:
+        return text
     position, outermost = 0, True
     hidden: list[str] = []
     while start is not None:

@@ -66,14 +66,14 @@ class RepositoryUrl:
         return f"{self.protocol}://{self.server}"
 
     @property
-    def last_segment(self) -> str:
-        """The path's last segment, as written, percent-encoding undone."""
-        return unquote(re.split(r"[/:]", self.path.rstrip("/"))[-1])
-
-    @property
     def digest(self) -> str:
         """A name for the repository that any file system takes."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:32]
+
+
+def last_segment(url: str) -> str:
+    """Return the last segment of a repository's path, percent-encoding undone: what its clone would be called."""
+    return unquote(re.split(r"[/:]", url.rstrip("/"))[-1])
 
 
 def parse(url: str, *, allowed_protocols: Iterable[str]) -> RepositoryUrl:

@@ -24,7 +24,7 @@ def snake(key: str) -> str:
     return key.replace("-", "_")
 
 
-def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.7) -> str | None:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Return the one of `known` that `word` was probably meant to be, or None.
 
     Args:

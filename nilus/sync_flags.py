@@ -159,4 +159,4 @@ def _reason(name: str) -> str:
     for pattern, reason in _REFUSED:
         if re.fullmatch(pattern, name):
             return f"refused, {reason}"
-    return f"unknown flag{did_you_mean(name, SETTINGS)}"
+    return f"unknown flag{did_you_mean(f'--{name}', [f'--{flag}' for flag in SETTINGS])}"

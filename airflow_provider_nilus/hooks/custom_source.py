@@ -106,7 +106,7 @@ class NilusHook(BaseHook):
         Raises:
             NilusError: the run failed; `retryable` tells whether another try can help.
         """
-        from airflow_provider_nilus.report import closing_table
+        from airflow_provider_nilus.summary import closing_table
 
         options = options or RunOptions()
         started = time.monotonic()
@@ -200,9 +200,9 @@ class NilusHook(BaseHook):
 
             hook = GitHook(git_conn_id=conn_id, repo_url=repo.url)
             with hook.configure_hook_env():
-                yield Credentials(environ=dict(hook.env), origin=f"the connection {conn_id!r}")
+                yield Credentials(environ=dict(hook.env))
         elif password:
-            yield Credentials(username=username, password=password, origin=f"{_USERNAME} and {_PASSWORD}")
+            yield Credentials(username=username, password=password)
         else:
             yield None
 
@@ -223,15 +223,15 @@ class NilusHook(BaseHook):
         record: Record,
         work_dir: Path,
     ) -> Job:
-        from nilus.address import fill_env
 
         from airflow_provider_nilus.connections import resolve_sink
         from airflow_provider_nilus.settings import deployment_settings
         from nilus import repository
+        from nilus.runtime.address import fill, fold
         from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
         sink = resolve_sink(
-            fill_env(workflow.sink.address, {**os.environ, **self.source_env}),
+            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
             home=deployment_settings().home,
             get_connection=self.get_connection,
         )
@@ -279,7 +279,7 @@ class NilusHook(BaseHook):
         return self._child.run()
 
     def _on_event(self, event: Event) -> None:
-        from airflow_provider_nilus.report import progress_line
+        from airflow_provider_nilus.summary import progress_line
         from nilus.runtime.events import Prepared, Progress
 
         if isinstance(event, Progress):

@@ -43,6 +43,7 @@ class Terminated(BaseException):
 def main() -> NoReturn:
     """Run one job in this process, and leave it."""
     arguments = _arguments()
+    _reset_signals()
     watchdog = Watchdog(_take_stdin())
     os.set_inheritable(arguments.events_fd, False)
     watchdog.start()
@@ -65,6 +66,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frame", help="what a framed log line begins with; plain log lines without it")
     parser.add_argument("--entry", default="nilus.runtime.pipeline:run", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _reset_signals() -> None:
+    """Undo what a worker may have set and exec handed on: ignored children, blocked signals."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _take_stdin() -> int:

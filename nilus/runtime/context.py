@@ -12,7 +12,9 @@ from typing import Any
 
 from dlt.common.configuration.providers.dictionary import DictionaryProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
-from dlt.common.runtime.run_context import RunContext, switched_run_context
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.runtime.run_context import RunContext
 
 from nilus.runtime.job import Job
 
@@ -94,5 +96,6 @@ def isolated(run_dir: str, values: dict[str, Any]) -> Iterator[None]:
         run_dir: an existing, private folder; dlt's working files go there.
         values: what `config_values` returned.
     """
-    with switched_run_context(IsolatedRunContext(run_dir, values)):
+    # Not `switched_run_context`: it makes the default context first, which imports Airflow where it is installed.
+    with Container().injectable_context(PluggableRunContext(IsolatedRunContext(run_dir, values))):
         yield

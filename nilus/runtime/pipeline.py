@@ -26,6 +26,7 @@ from nilus.runtime.channel import Channel
 from nilus.runtime.context import config_values, isolated
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.events import Loaded, Prepared
+from nilus.runtime.import_roots import import_roots
 from nilus.runtime.job import Job
 from nilus.runtime.progress import ProgressCollector
 
@@ -63,7 +64,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     checkout = Path(job.checkout)
     hints.refuse_unavailable(job)
     sink = destinations.sink(job.sink)
-    loader.import_roots(Path(job.base_dir), checkout, job.extra_path)
+    import_roots(Path(job.base_dir), checkout, job.extra_path)
     with isolated(job.work_dir, config_values(job, os.environ)):
         with seconds.of("source"):
             found = loader.find(job.source.address, base_dir=Path(job.base_dir), checkout=checkout)

@@ -1,0 +1,285 @@
+"""The child process that runs a source: started, listened to, and ended with everything it started.
+
+Nothing here imports Airflow.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_nilus import report
+from airflow_provider_nilus.memory import PeakMemory
+from airflow_provider_nilus.output import OutputStream, TaskLog
+from airflow_provider_nilus.pipes import Pipes
+from airflow_provider_nilus.process_group import ProcessGroup
+from nilus.errors import ProcessError, WorkflowError
+from nilus.runtime.events import Event, Failed, Loaded, Unsettled, decode
+from nilus.runtime.group import MARKER_VARIABLE, kill_strays
+from nilus.runtime.job import Job
+from nilus.runtime.logs import SOURCE_LOGGER
+
+EVENT_LIMIT = 256 << 20
+"""Bytes of the largest event that is accepted."""
+
+_TICK_SECONDS = 0.2
+_EXIT_TICK_SECONDS = 0.01
+_LEAVE_SECONDS = 5.0
+_DRAIN_SECONDS = 2.0
+_DRAIN_BYTES = 1 << 20
+
+_NOT_INHERITED = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW_", "__AIRFLOW_")
+_PYTHON = frozenset(
+    ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
+)
+
+
+def child_environ(environ: Mapping[str, str], source_env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child process.
+
+    It is the worker's, for sources rely on proxies, cloud credentials and tokens, less what is Airflow's own
+    (configuration, connections, variables, the supervisor's address) and what would change the child's Python, plus
+    `source_env`, which wins.
+
+    Args:
+        environ: the worker's environment.
+        source_env: what the DAG's author gives to the source.
+
+    Raises:
+        WorkflowError: a name or value in `source_env` cannot be an environment variable.
+    """
+    kept = {
+        name: value for name, value in environ.items() if not name.startswith(_NOT_INHERITED) and name not in _PYTHON
+    }
+    for name, value in source_env.items():
+        if not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
+            raise WorkflowError(
+                f"source_env: {name!r} cannot be an environment variable.",
+                expected="names without '=', values that are text, no NUL character in either",
+                found=f"a value of type {type(value).__name__}",
+                remedy="correct source_env",
+            )
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace", **source_env}
+
+
+class ChildProcess:
+    """Runs one job in a process group of its own.
+
+    Args:
+        job: what to run. It goes through a pipe, so secrets in it are in no argument list and no file.
+        environ: the child's whole environment, see `child_environ`.
+        logger: whose handlers write the task's log.
+        on_event: called with each `Progress` and `Prepared`.
+        answer: called with each `Unsettled`; what it returns is the answer.
+        mask: removes secrets from texts that are logged or raised.
+        python: the interpreter to start.
+        extra_args: further arguments of `python -m nilus.runtime`.
+        grace_seconds: time between SIGTERM and SIGKILL when the group is ended.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        environ: Mapping[str, str],
+        logger: logging.Logger,
+        on_event: Callable[[Event], None],
+        answer: Callable[[Unsettled], dict[str, Any]],
+        mask: Callable[[str], str] = str,
+        python: str = sys.executable,
+        extra_args: Sequence[str] = (),
+        grace_seconds: float = 2.0,
+    ) -> None:
+        self._job = job
+        self._marker = secrets.token_hex(8)
+        self._environ = {**environ, MARKER_VARIABLE: self._marker}
+        self._logger = logger
+        self._on_event = on_event
+        self._answer = answer
+        self._mask = mask
+        frame = f"\x1e{secrets.token_hex(8)}"
+        self._command = [python, "-P", "-m", "nilus.runtime", "--frame", frame]
+        self._extra_args = list(extra_args)
+        self._log = TaskLog(logger, mask)
+        self._stdout = OutputStream(self._log, frame.encode(), is_error=False)
+        self._stderr = OutputStream(self._log, frame.encode(), is_error=True)
+        self._group = ProcessGroup(grace_seconds)
+        self._pipes = Pipes()
+        self._memory: PeakMemory | None = None
+        self._receivers = {
+            "stdout": self._stdout.feed,
+            "stderr": self._stderr.feed,
+            "events": self._receive_events,
+        }
+        self._event = bytearray()
+        self._final: Loaded | Failed | None = None
+        self._leaving_since: float | None = None
+        self._ran = False
+        self._stopping = False
+        self.peak_memory_bytes: int | None = None
+
+    def run(self) -> Loaded:
+        """Run the job and return the child's last event; may be called once.
+
+        However this ends, also by an exception that a signal handler raises, the process group is gone afterwards.
+
+        Raises:
+            NilusError: what the child reported.
+            ProcessError: the child could not be started, ended without a report, or `terminate` was called.
+        """
+        if self._ran:
+            raise RuntimeError("a ChildProcess runs once")
+        self._ran = True
+        left = 0
+        try:
+            self._start()
+            self._listen()
+            left = self._group.stragglers()
+        finally:
+            self._end()
+        if left:
+            self._logger.warning("The source left %d processes running: they were ended.", left)
+        return self._result()
+
+    def terminate(self) -> None:
+        """End the process group: SIGTERM, after the grace SIGKILL. Returns when it is gone; `run` then raises.
+
+        May be called before, during and after `run`, more than once, from any thread and from a signal handler.
+        """
+        self._stopping = True
+        self._group.terminate()
+
+    def _start(self) -> None:
+        self._raise_if_stopping()
+        self._memory = PeakMemory()
+        self._pipes.open()
+        *stdio, events = self._pipes.child_ends
+        try:
+            self._group.start(
+                [*self._command, "--events-fd", str(events), *self._extra_args],
+                environ=self._environ,
+                folder=self._job.work_dir,
+                stdio=stdio,
+                fd=events,
+            )
+        except OSError as error:
+            raise ProcessError(
+                f"The child process could not be started: {error.strerror}.",
+                expected=f"to start {self._command[0]} in {self._job.work_dir}",
+                found=str(error.filename or ""),
+                remedy="see to it that both exist on the worker, and that the environment is not too large",
+            ) from error
+        self._pipes.close_child_ends()
+        self._logger.debug("Started child process %s.", self._group.pid)
+        self._raise_if_stopping()
+        self._pipes.send(self._job.to_json().encode() + b"\n")
+
+    def _listen(self) -> None:
+        quiet = False
+        while not self._is_over(quiet):
+            received = self._pipes.receive(_TICK_SECONDS if self._pipes.streams else _EXIT_TICK_SECONDS)
+            for stream, data in received:
+                self._receivers[stream](data)
+            quiet = not received
+            self._read_memory(pause=_TICK_SECONDS)
+
+    def _read_memory(self, pause: float = 0.0) -> None:
+        if self._memory and self._group.pid:
+            self._memory.read(self._group.pid, pause=pause)
+
+    def _is_over(self, quiet: bool) -> bool:
+        """Tell whether to stop listening: nothing more can come, or what should have ended by now has not.
+
+        Processes the source has left behind may keep the pipes open for ever, and a child may hang while it exits.
+        """
+        now = time.monotonic()
+        ended = self._group.ended()
+        if not (ended or self._final or "events" not in self._pipes.streams):
+            return False
+        self._leaving_since = self._leaving_since or now
+        if ended:
+            return quiet or not self._pipes.streams or now - self._leaving_since > _DRAIN_SECONDS
+        return now - self._leaving_since > _LEAVE_SECONDS
+
+    def _end(self) -> None:
+        try:
+            self._group.end()
+            self._drain()
+        finally:
+            self._pipes.close()
+            kill_strays(self._marker)
+            if self._memory and self._group.usage:
+                self.peak_memory_bytes = self._memory.at_end(self._group.usage)
+
+    def _drain(self) -> None:
+        """Log what is still in the pipes; a process that left the group may go on writing, so not for ever."""
+        size = 0
+        while size < _DRAIN_BYTES and (received := self._pipes.receive(0)):
+            for stream, data in received:
+                size += len(data)
+                if stream != "events":
+                    self._receivers[stream](data)
+        self._stdout.close()
+        self._stderr.close()
+
+    def _receive_events(self, data: bytes) -> None:
+        *ends, tail = data.split(b"\n")
+        for end in ends:
+            line = bytes(self._event + end)
+            self._event.clear()
+            self._handle(line)
+        self._event += tail
+        if len(self._event) > EVENT_LIMIT:
+            raise ProcessError(
+                "The child process sent an event that is too large.",
+                expected=f"at most {EVENT_LIMIT >> 20} MiB",
+                remedy="keep less in the source's state: it travels with every run",
+                retryable=False,
+            )
+
+    def _handle(self, line: bytes) -> None:
+        try:
+            event = decode(line)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ProcessError(
+                "The child process sent something that is not an event.",
+                expected="one JSON object a line, written by nilus.runtime",
+                found=self._mask(repr(line[:80])),
+                remedy="see to it that the source writes to no file descriptor it has not opened",
+            ) from error
+        if self._final is not None:
+            return
+        match event:
+            case Loaded() | Failed():
+                self._final = event
+                self._read_memory()
+            case Unsettled():
+                answer = json.dumps(self._answer(event), separators=(",", ":"))
+                self._pipes.send(answer.encode() + b"\n")
+            case _:
+                self._on_event(event)
+
+    def _raise_if_stopping(self) -> None:
+        if self._stopping:
+            raise ProcessError(
+                "The run was ended because its task was ended.",
+                found="the task was killed, cleared, marked or timed out",
+            )
+
+    def _result(self) -> Loaded:
+        self._raise_if_stopping()
+        returncode = self._group.returncode
+        if isinstance(self._final, Loaded):
+            if returncode:
+                self._logger.warning("The child process ended with %s after it had loaded.", returncode)
+            return self._final
+        if self._final is not None:
+            if self._final.traceback:
+                self._log.write(logging.ERROR, SOURCE_LOGGER, self._final.traceback)
+            raise report.failure(self._final, self._mask)
+        raise report.crash(returncode, self.peak_memory_bytes, self._log.tail)

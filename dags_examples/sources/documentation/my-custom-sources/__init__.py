@@ -1,0 +1,1 @@
+"""The examples of the custom source guide, one file each; `utils.py` has the data they read."""

@@ -1,0 +1,152 @@
+"""The types of the workflow models' fields: what a YAML author may write for each."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from nilus.interval import parse_instant
+from nilus.redaction import kind, shown
+from nilus.spelling import did_you_mean, snake
+from nilus.sync_flags import parse_duration
+
+Strategy = Literal["replace", "append", "merge", "delete+insert", "scd2", "none"]
+FileFormat = Literal["parquet", "jsonl", "csv", "insert_values"]
+Submodules = Literal["off", "shallow", "recursive"]
+PartitionType = Literal["year", "month", "day", "hour", "bucket", "identity"]
+
+_STAGING_SCHEMES = ("gs://", "s3://", "az://")
+
+
+def one_of(literal: object) -> BeforeValidator:
+    """Return a validator for the words of a `Literal`; case and `-` or `_` do not count, a miss names the nearest."""
+    words: tuple[str, ...] = get_args(literal)
+    by_fold = {snake(word): word for word in words}
+
+    def check(value: object) -> str:
+        folded = snake(value.strip().lower()) if isinstance(value, str) else ""
+        if folded in by_fold:
+            return by_fold[folded]
+        raise ValueError(f"expected one of {', '.join(words)}, found {shown(value)}{did_you_mean(folded, words)}")
+
+    return BeforeValidator(check)
+
+
+def _as_text(value: object) -> object:
+    """Turn a number into text: YAML has no other way to write a name of digits without quotes."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _stripped(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    _stripped(text)
+    return text
+
+
+def _text_or_nothing(value: object) -> object:
+    value = _as_text(value)
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a whole number, found {shown(value)}")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _reference(value: object) -> object:
+    value = _as_text(value)
+    if not isinstance(value, str):
+        return value
+    name = _stripped(value)
+    return None if name == "HEAD" else name
+
+
+def _without_user_info(url: str) -> str:
+    """Refuse credentials in a URL. A bare SSH user (`git@host:path`, `ssh://git@host/path`) is none."""
+    scheme, mark, rest = url.partition("://")
+    ssh = not mark or "ssh" in scheme.lower()
+    authority = re.split(r"[/?#]", rest if mark else url.lstrip("/"), maxsplit=1)[0]
+    user_info, at, _ = authority.rpartition("@")
+    # A password may hold a `/`, `?` or `#` of its own: then the `@` comes after what looks like a port and is none.
+    _, colon, port = authority.rpartition(":")
+    cut_password = bool(mark and colon and "@" in rest and not at and not port.isdecimal())
+    if cut_password or (at and (":" in user_info or not ssh)):
+        raise ValueError(
+            "holds user info, which would be seen by everyone who sees the workflow; "
+            "put it into an Airflow `git` connection and name that in git_conn_id"
+        )
+    return url
+
+
+def _relative_path(value: object) -> object:
+    value = _as_text(value)
+    if not isinstance(value, str):
+        return value
+    path = PurePosixPath(value.strip())
+    if path.is_absolute() or ".." in path.parts or "\\" in value or not value.isprintable():
+        raise ValueError(f"expected a path inside the repository, without .. and backslash, found {shown(value)}")
+    return str(path)
+
+
+def _seconds(value: object) -> object:
+    _no_boolean(value)
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _instant(value: object) -> object:
+    value = _text_or_nothing(value)
+    if value is None:
+        return None
+    if not isinstance(value, str | dt.date):
+        raise ValueError(f"expected a date or a time in ISO 8601, found {kind(value)}")  # noqa: TRY004
+    try:
+        return parse_instant(value).isoformat()
+    except ValueError:
+        raise ValueError(
+            f"expected a date like 2024-01-31 or a time in ISO 8601 like 2024-01-31T15:00:00+00:00, "
+            f"found {shown(value)}"
+        ) from None
+
+
+def _destination(text: str) -> str:
+    parts = [part.strip() for part in text.split(".")]
+    if len(parts) > 2 or not all(parts):
+        raise ValueError(f"expected schema or schema.table, found {shown(text)}")
+    return ".".join(parts)
+
+
+def _staging_bucket(text: str | None) -> str | None:
+    if text is not None and not text.startswith(_STAGING_SCHEMES):
+        raise ValueError(f"expected an address that begins with {_either(_STAGING_SCHEMES)}, found {shown(text)}")
+    return text
+
+
+def _either(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}"
+
+
+Text = Annotated[str, BeforeValidator(_as_text), AfterValidator(_stripped)]
+OptionalText = Annotated[str | None, BeforeValidator(_text_or_nothing)]
+Address = Annotated[str, AfterValidator(_not_blank)]
+RepositoryUrl = Annotated[str, AfterValidator(_stripped), AfterValidator(_without_user_info)]
+Reference = Annotated[str | None, BeforeValidator(_reference)]
+RelativePath = Annotated[str, BeforeValidator(_relative_path)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+PositiveCount = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0)]
+Instant = Annotated[str | None, BeforeValidator(_instant)]
+Destination = Annotated[Text, AfterValidator(_destination)]
+StagingBucket = Annotated[OptionalText, AfterValidator(_staging_bucket)]

@@ -1,0 +1,276 @@
+"""The one place that runs git.
+
+Each verb has one fixed list of arguments. What comes from outside (an address, a ref, a path) has been checked
+before it gets here, and stands behind `--end-of-options` or `--` all the same. Git's environment is made from
+nothing, its configuration is given in it (`GIT_CONFIG_COUNT`), and no file of the machine's or a user's
+configuration is read. No secret is ever an argument or in a file.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nilus import git_failure, git_process, refs
+from nilus.deadline import Deadline
+from nilus.errors import RepositoryError
+from nilus.git_credentials import Credentials
+from nilus.repository_url import RepositoryUrl
+
+__all__ = ["Credentials", "Git", "check_version", "is_patched"]
+
+# GIT_CONFIG_COUNT, by which the configuration is given, came with 2.31.
+_OLDEST = (2, 31)
+# CVE-2025-48384 and those fixed with it: per release line, the first version without them.
+_PATCHED = {
+    (2, 43): 7,
+    (2, 44): 4,
+    (2, 45): 4,
+    (2, 46): 4,
+    (2, 47): 3,
+    (2, 48): 2,
+    (2, 49): 1,
+    (2, 50): 1,
+}
+# Proxies and certificates are the machine's business, not the repository's.
+_KEPT = (
+    "PATH",
+    "TMPDIR",
+    "http_proxy",
+    *(name for both in ("https_proxy", "all_proxy", "no_proxy") for name in (both, both.upper())),
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "SSH_AUTH_SOCK",
+)
+_FIXED = {
+    "HOME": "/dev/null",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    # Empty, not missing: git would go on to SSH_ASKPASS, which has a key's passphrase to tell, and not to a server.
+    "GIT_ASKPASS": "",
+    "GIT_PAGER": "cat",
+    "GIT_SSH_COMMAND": "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes",
+}
+_CONFIGURATION = (
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.attributesFile", "/dev/null"),
+    ("core.excludesFile", "/dev/null"),
+    ("core.autocrlf", "false"),
+    ("core.protectHFS", "true"),
+    ("core.protectNTFS", "true"),
+    ("http.followRedirects", "false"),
+    ("transfer.credentialsInUrl", "die"),
+    ("protocol.version", "2"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("submodule.recurse", "false"),
+    ("fetch.recurseSubmodules", "false"),
+    # One pack instead of a file for every object.
+    ("fetch.unpackLimit", "1"),
+    ("advice.detachedHead", "false"),
+    ("init.defaultBranch", "none"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Git:
+    """Git, for one repository.
+
+    Args:
+        url: the repository's address.
+        allowed_protocols: what git may use, for the repository and for its submodules.
+        credentials: how it is let in.
+        deadline: when whatever runs is ended.
+        keep_open: file descriptors git inherits: locks that are to live as long as it does.
+    """
+
+    url: RepositoryUrl
+    allowed_protocols: Sequence[str]
+    deadline: Deadline
+    credentials: Credentials = field(default_factory=Credentials)
+    keep_open: Sequence[int] = ()
+
+    def ls_remote(self, names: Iterable[str] = ()) -> dict[str, str]:
+        """Ask the server for its refs: those with these full names, or all of them.
+
+        Returns:
+            Full name to hash, as `refs.parse_advertised` says.
+        """
+        arguments = ["ls-remote", "--symref", "--end-of-options", self.url.text, *names]
+        # GIT_DIR: or git would read the configuration of a repository around its working directory.
+        output = self._run(arguments, Path("/"), "read the refs of", {"GIT_DIR": "/dev/null"})
+        return refs.parse_advertised(output.decode("utf-8", "replace"))
+
+    def init(self, folder: Path, *, sha256: bool = False) -> None:
+        """Make an empty repository in an empty folder, with the address as its remote `origin`."""
+        object_format = "sha256" if sha256 else "sha1"
+        self._run(["init", "--quiet", "--template=", f"--object-format={object_format}"], folder, "prepare to fetch")
+        self._run(["remote", "add", "--end-of-options", "origin", self.url.text], folder, "prepare to fetch")
+
+    def fetch(self, folder: Path, refspecs: Iterable[str], *, depth: int = 0, filter_spec: str | None = None) -> bool:
+        """Fetch something from `origin`.
+
+        Args:
+            folder: the repository, made by `init`.
+            refspecs: what: hashes or full names, or patterns of ours.
+            depth: how many commits of the history; 0 for all.
+            filter_spec: which objects to leave out for now, as git-rev-list's `--filter` says.
+
+        Returns:
+            False if the server does not give that, or not in that way, but may give more.
+        """
+        arguments = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"]
+        if depth:
+            arguments.append(f"--depth={depth}")
+        elif (folder / ".git" / "shallow").exists():
+            arguments.append("--unshallow")
+        if filter_spec:
+            arguments.append(f"--filter={filter_spec}")
+        return self._got([*arguments, "--end-of-options", "origin", *refspecs], folder, "fetch")
+
+    def commit_of(self, folder: Path, revision: str) -> str | None:
+        """Return the full hash of the commit that a hash, or HEAD, leads to; None if there is none."""
+        arguments = ["rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}"]
+        result = self._result(arguments, folder, {"GIT_NO_LAZY_FETCH": "1"})
+        return result.output.decode("ascii", "replace").strip() if result.status == 0 else None
+
+    def paths(self, folder: Path, commit: str) -> list[str]:
+        """Return the paths of everything in a commit."""
+        arguments = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", commit]
+        output = self._run(arguments, folder, "list the files of")
+        return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+    def file_content(self, folder: Path, commit: str, path: str) -> bytes | None:
+        """Return what a file of a commit holds, or None if the commit has no such file."""
+        # `cat-file` knows no --end-of-options before 2.43; what begins with a commit's hash is no option.
+        result = self._result(["cat-file", "blob", f"{commit}:{path}"], folder)
+        return result.output if result.status == 0 else None
+
+    def check_out(self, folder: Path, commit: str, *, sparse: bool = False) -> None:
+        """Write a commit's files, all or those `.git/info/sparse-checkout` lists."""
+        # `checkout` takes --end-of-options for a path; a commit's hash is no option.
+        configuration = [("core.sparseCheckout", "true"), ("core.sparseCheckoutCone", "false")] if sparse else []
+        arguments = ["checkout", "--quiet", "--detach", "--force", commit, "--"]
+        self._run(arguments, folder, "check out", configuration=configuration)
+
+    def read_gitmodules(self, folder: Path) -> list[tuple[str, str]]:
+        """Return the keys and values of a work tree's `.gitmodules`, which exists."""
+        # The path is absolute: git would look for a relative one from the top of the work tree.
+        arguments = ["config", "--file", str(folder / ".gitmodules"), "--no-includes", "--null", "--list"]
+        output = self._run(arguments, folder, "read .gitmodules of").decode("utf-8", "surrogateescape")
+        pairs = (entry.partition("\n") for entry in output.split("\0")[:-1])
+        return [(key, value) for key, _, value in pairs]
+
+    def update_submodules(self, folder: Path, *, depth: int = 0) -> bool:
+        """Fetch and check out a work tree's own submodules, not theirs; the result is that of `fetch`."""
+        arguments = ["submodule", "--quiet", "update", "--init", "--checkout", "--force"]
+        if depth:
+            arguments.append(f"--depth={depth}")
+        return self._got([*arguments, "--"], folder, "fetch the submodules of")
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        doing: str,
+        environ: dict[str, str] | None = None,
+        configuration: Iterable[tuple[str, str]] = (),
+    ) -> bytes:
+        result = self._result(arguments, folder, environ, configuration)
+        self._check(result, f"{doing} {self.url}")
+        return result.output
+
+    def _got(self, arguments: Sequence[str], folder: Path, doing: str) -> bool:
+        result = self._result(arguments, folder)
+        if not result.timed_out and result.status != 0 and git_failure.ask_for_more(result.errors):
+            return False
+        self._check(result, f"{doing} {self.url}")
+        return True
+
+    def _check(self, result: git_process.Result, doing: str) -> None:
+        secrets = self.credentials.secrets()
+        if result.timed_out:
+            raise RepositoryError(
+                f"git could not {doing} within {self.deadline.seconds:g} seconds.",
+                expected=f"the server {self.url.server} to be done in that time",
+                found=git_failure.shown(result.errors, secrets) or "no end and no message",
+                remedy="Give it more time (--sync-timeout), fetch less (--depth, --filter), or look at the server.",
+                retryable=True,
+            )
+        if result.flooded:
+            raise RepositoryError(f"git could not {doing}: the answer is too long.", remedy="Look at the server.")
+        if result.status != 0:
+            raise git_failure.failure(doing=doing, status=result.status, output=result.errors, secrets=secrets)
+
+    def _result(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environ: dict[str, str] | None = None,
+        configuration: Iterable[tuple[str, str]] = (),
+    ) -> git_process.Result:
+        git = git_process.find_git()
+        check_version(git)
+        whole = self._environment(folder, configuration) | (environ or {})
+        return git_process.run(
+            [git, *arguments], folder=folder, environ=whole, deadline=self.deadline, keep_open=self.keep_open
+        )
+
+    def _environment(self, folder: Path, configuration: Iterable[tuple[str, str]]) -> dict[str, str]:
+        environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
+        environ |= self.credentials.variables()
+        environ["GIT_ALLOW_PROTOCOL"] = ":".join(self.allowed_protocols)
+        environ["GIT_CEILING_DIRECTORIES"] = str(folder.parent)
+        entries = [*_CONFIGURATION, *self._patience(), *configuration, *self.credentials.configuration(self.url)]
+        environ["GIT_CONFIG_COUNT"] = str(len(entries))
+        for number, (key, value) in enumerate(entries):
+            environ[f"GIT_CONFIG_KEY_{number}"] = key
+            environ[f"GIT_CONFIG_VALUE_{number}"] = value
+        return environ
+
+    def _patience(self) -> list[tuple[str, str]]:
+        """A git whose parent was killed ends by itself when nothing has come for as long as we would have waited."""
+        return [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", str(math.ceil(self.deadline.seconds) + 1))]
+
+
+@functools.cache
+def check_version(git: str) -> tuple[int, ...]:
+    """Return git's version; ask once for each path.
+
+    Raises:
+        RepositoryError: it is too old to be run safely.
+    """
+    environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
+    result = git_process.run([git, "version"], folder=Path("/"), environ=environ, deadline=Deadline(30))
+    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.output)
+    version = tuple(int(part or 0) for part in match.groups()) if match else ()
+    if version < _OLDEST:
+        raise RepositoryError(
+            f"The git at {git} is too old, or no git.",
+            expected=f"version {'.'.join(map(str, _OLDEST))} or newer",
+            found=result.output.decode("utf-8", "backslashreplace").strip()[:200] or f"exit status {result.status}",
+            remedy=git_process.NO_GIT,
+        )
+    return version
+
+
+def is_patched(version: tuple[int, ...]) -> bool:
+    """Whether a version of git has the fixes of 2025 for hostile submodules (CVE-2025-48384).
+
+    A distribution may have put them into an older version; that cannot be told from the number.
+    """
+    line = version[:2]
+    return line > max(_PATCHED) or (line in _PATCHED and version[2] >= _PATCHED[line])

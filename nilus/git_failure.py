@@ -1,0 +1,154 @@
+"""What git's last lines mean: which kind of failure, what to do, whether trying again can help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nilus.errors import RepositoryError
+
+_LAST_LINES = 8
+_MAX_CHARACTERS = 2000
+_USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of failure.
+
+    `pattern` is looked for in what git printed (in English: git runs with LC_ALL=C); `summary` goes on from
+    "git could not … <repository>: ".
+    """
+
+    pattern: re.Pattern[str]
+    summary: str
+    remedy: str
+    retryable: bool
+
+
+def _kind(pattern: str, summary: str, remedy: str, *, retryable: bool = False) -> Kind:
+    return Kind(re.compile(pattern, re.IGNORECASE), summary, remedy, retryable)
+
+
+# The server gives out no commit by its hash, or no part of the history.
+_ASK_FOR_MORE = re.compile(
+    r"unadvertised object|not our ref|couldn't find remote ref|Direct fetching of that commit failed|"
+    r"dumb http transport|does not support shallow|does not support --depth",
+    re.IGNORECASE,
+)
+
+_AGAIN = "Nothing, if it was a passing fault: the task may be tried again. Else look at the server and the network."
+
+# The first that matches counts.
+_KINDS = (
+    _kind(
+        r"No space left on device|Disk quota exceeded",
+        "the disk is full",
+        "Free some space there, lower cache_max_bytes, or set cache_dir to a larger disk.",
+        retryable=True,
+    ),
+    _kind(
+        r"transport '.*' not allowed",
+        "it asks for a protocol that is not allowed here",
+        "Use https or ssh addresses, in .gitmodules too; or have the protocol added to allowed_protocols.",
+    ),
+    _kind(
+        r"unable to update url base from redirection|requested URL returned error: 30\d",
+        "the server redirects to another address, and redirects are not followed, as they could carry credentials away",
+        "Write the repository's present address: open the old one in a browser and copy where it leads, .git included.",
+    ),
+    _kind(
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "the server's SSH host key is not known, or not the one that is known",
+        "Put the server's host key into a known_hosts file and name it in the git connection (known_hosts_file).",
+    ),
+    _kind(
+        r"Permission denied \(|Authentication failed|could not read (?:Username|Password)|HTTP Basic: Access denied|"
+        r"returned error: 40[13]|Load key .*: |Too many authentication failures|terminal prompts disabled|"
+        r"(?:invalid|wrong) (?:credentials|username|password)",
+        "the server did not let us in",
+        "Check the user, the token or key and what it may read: in the git connection, or in GITSYNC_USERNAME and "
+        "GITSYNC_PASSWORD. Without either, only public repositories can be read.",
+    ),
+    _kind(
+        r"detected dubious ownership",
+        "the repository belongs to another user of this machine",
+        "Make the repository belong to the worker's user, or serve it by https or ssh.",
+    ),
+    _kind(
+        r"certificate (?:problem|verif)|server certificate verification failed|unable to get local issuer|"
+        r"error setting certificate",
+        "the server's certificate is not trusted",
+        "Give the authority's certificate to the worker by SSL_CERT_FILE or GIT_SSL_CAINFO.",
+    ),
+    _kind(
+        r"returned error: 404|repository '.*' not found|Repository not found|does not appear to be a git repository|"
+        r"could not be found|does not exist|not valid: is this a git repository",
+        "the server has no such repository, or does not show it to us",
+        "Check the address; if the repository is private, check the credential too: many servers say 'not found'.",
+    ),
+    _kind(
+        r"Could not resolve host|Temporary failure in name resolution|Name or service not known",
+        "the server's name could not be resolved",
+        "Check the address and the worker's name service.",
+        retryable=True,
+    ),
+    _kind(
+        r"Failed to connect|Connection (?:refused|timed out|reset|closed)|Couldn't connect|No route to host|"
+        r"Network is unreachable|Could not connect",
+        "no connection to the server",
+        _AGAIN,
+        retryable=True,
+    ),
+    _kind(
+        r"returned error: (?:5\d\d|429|408)",
+        "the server failed or is overloaded",
+        _AGAIN,
+        retryable=True,
+    ),
+    _kind(
+        r"early EOF|unexpected disconnect|hung up unexpectedly|remote end hung up|RPC failed|transfer closed|"
+        r"invalid index-pack output|Operation too slow|kex_exchange|SSL_|gnutls|unexpected EOF|bad pack header",
+        "the connection broke",
+        _AGAIN,
+        retryable=True,
+    ),
+)
+_UNKNOWN = Kind(re.compile(""), "", "Read git's own words.", retryable=True)
+
+
+def ask_for_more(output: str) -> bool:
+    """Whether what git printed means: the server does not give this alone, but may give it with more."""
+    return _ASK_FOR_MORE.search(output) is not None
+
+
+def failure(*, doing: str, status: int, output: str, secrets: Iterable[str]) -> RepositoryError:
+    """Return the error for a git command that failed.
+
+    Args:
+        doing: what git was doing to which repository, after "git could not".
+        status: its exit status; negative for a signal.
+        output: what it printed to standard error; may hold secrets, comes from the server in part.
+        secrets: what must not be seen.
+    """
+    kind = next((kind for kind in _KINDS if kind.pattern.search(output)), _UNKNOWN)
+    summary = f": {kind.summary}" if kind.summary else ""
+    words = shown(output, secrets)
+    ended = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+    return RepositoryError(
+        f"git could not {doing}{summary}.",
+        found=f"{ended}; {words}" if words else ended,
+        remedy=kind.remedy,
+        retryable=kind.retryable,
+    )
+
+
+def shown(text: str, secrets: Iterable[str]) -> str:
+    """Return the last lines of a text as they may be shown: without secrets, user info and control characters."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = _USER_INFO.sub("***@", text)
+    lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line][-_LAST_LINES:]
+    return "\n".join(lines)[-_MAX_CHARACTERS:]

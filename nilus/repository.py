@@ -1,0 +1,206 @@
+"""url + ref -> commit -> a read-only checkout in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nilus import refs, repository_url
+from nilus.base_dir import base_dir
+from nilus.cache import Cache, Entry
+from nilus.cache_folder import default_cache_dir
+from nilus.deadline import Deadline
+from nilus.errors import RepositoryError
+from nilus.git import Credentials, Git
+from nilus.repository_url import RepositoryUrl
+from nilus.staging import Staging
+from nilus.work_tree import Wanted, materialise
+
+__all__ = ["Checkout", "Credentials", "Settings", "base_dir", "checkout", "default_cache_dir"]
+
+_log = logging.getLogger("nilus.repository")
+
+_BUCKET = "git-v1"
+_CONTENT = "checkout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the deployment decides.
+
+    Args:
+        cache_dir: where checkouts are kept; see `default_cache_dir`.
+        cache_max_bytes: how much room they may take on the disk. What is in use stays, whatever it takes.
+        allowed_protocols: of `https`, `ssh`, `http` and `file`.
+    """
+
+    cache_dir: Path
+    cache_max_bytes: int
+    allowed_protocols: tuple[str, ...] = ("https", "ssh")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The files of one commit, in use: they stay until `release`, or until this process ends.
+
+    Args:
+        url: the repository's address, without credentials.
+        ref: what was asked for; `HEAD` for the default branch.
+        ref_name: the full name that was found, `refs/heads/main`; None if a commit was asked for.
+        commit: the full hash.
+        path: the folder, read-only, without git's own files.
+        cached: whether it was in the cache already.
+        seconds: how long it took to get it.
+    """
+
+    url: str
+    ref: str
+    ref_name: str | None
+    commit: str
+    path: Path
+    cached: bool
+    seconds: float
+    _entry: Entry = field(repr=False, compare=False)
+
+    def release(self) -> None:
+        """Let the checkout go; further calls do nothing."""
+        self._entry.release()
+
+    def __enter__(self) -> Checkout:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def checkout(
+    url: str,
+    ref: str | None = None,
+    *,
+    settings: Settings,
+    credentials: Credentials | None = None,
+    depth: int = 1,
+    submodules: str = "off",
+    filter: str | None = None,
+    sparse_checkout_file: str | None = None,
+    timeout: float = 120.0,
+    expected_commit: str | None = None,
+) -> Checkout:
+    """Return the files of a repository at a ref.
+
+    A full commit hash that is in the cache costs no network and needs no git; any other ref one `git ls-remote`.
+
+    Args:
+        url: `https://host/path`, `ssh://user@host/path` or `user@host:path`; more by `settings`.
+        ref: a branch, a tag, a full ref or a commit's full hash; None for the default branch.
+        settings: what the deployment decides.
+        credentials: how git is let in; None for public repositories, and for the SSH keys of the worker's user.
+        depth, submodules, filter, sparse_checkout_file: see `nilus.work_tree.Wanted`.
+        timeout: seconds for all of it, waiting for other processes included.
+        expected_commit: the full hash the ref must stand for, or nothing is fetched.
+
+    Raises:
+        RepositoryError: something of the above is not allowed, does not exist, or did not work out.
+    """
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise RepositoryError(
+            "The timeout for the repository is not a time.",
+            expected="a number of seconds greater than 0",
+            found=str(timeout),
+            remedy="Correct --sync-timeout.",
+        )
+    asked = refs.HEAD if ref is None else ref
+    refs.check(asked)
+    address = repository_url.parse(url, allowed_protocols=settings.allowed_protocols)
+    git = Git(
+        url=address,
+        allowed_protocols=settings.allowed_protocols,
+        deadline=Deadline(timeout),
+        credentials=credentials or Credentials(),
+    )
+    wanted = Wanted(depth=depth, submodules=submodules, filter_spec=filter, sparse_checkout_file=sparse_checkout_file)
+    expected = _checked_commit(expected_commit)
+    found = _resolve(git, asked)
+    if expected is not None and found.commit != expected:
+        raise RepositoryError(
+            f"The ref {asked} of {address} is not at the expected commit.",
+            expected=expected,
+            found=f"{found.commit} ({found.name or 'the ref itself'})",
+            remedy="Look at what has changed; then set expected_commit to the new commit, or the ref to the old one.",
+        )
+    return _checkout(git, dataclasses.replace(wanted, commit=found.commit, ref_name=found.name), asked, settings)
+
+
+def _checked_commit(text: str | None) -> str | None:
+    if text is None:
+        return None
+    commit = refs.as_commit(text)
+    if commit is None:
+        raise RepositoryError(
+            "The expected commit is not a full hash.",
+            expected="40 hexadecimal digits",
+            found=repr(text[:100]),
+            remedy="Write all of the commit's digits: git rev-parse <ref> prints them.",
+        )
+    return commit
+
+
+def _resolve(git: Git, ref: str) -> refs.ResolvedRef:
+    commit = refs.as_commit(ref)
+    if commit is not None:
+        return refs.ResolvedRef(None, commit)
+    found = refs.resolve(ref, git.ls_remote(refs.candidates(ref)))
+    if found is None:
+        raise refs.unknown(ref, git.ls_remote(), str(git.url))
+    _log.info("%s: %s is %s (%s).", git.url, ref, found.commit, found.name)
+    return found
+
+
+def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Checkout:
+    cache = Cache(settings.cache_dir / _BUCKET, content=_CONTENT, error=RepositoryError, log=_log)
+
+    def make(content: Path, staging: Staging) -> dict[str, Any]:
+        _warn_of_clear_text(git)
+        materialise(dataclasses.replace(git, keep_open=(staging.fd,)), wanted, content)
+        return {"url": git.url.text, "commit": wanted.commit, **wanted.variant}
+
+    entry = cache.get(
+        _key(git.url, wanted), make, what=f"the checkout of {git.url} at {wanted.commit}", deadline=git.deadline
+    )
+    seconds = git.deadline.elapsed
+    how = "fetched" if entry.made else "was in the cache"
+    _log.info("%s: the commit %s %s (%.1f s).", git.url, wanted.commit, how, seconds)
+    if entry.made:
+        cache.prune(settings.cache_max_bytes)
+    return Checkout(
+        url=git.url.text,
+        ref=asked,
+        ref_name=wanted.ref_name,
+        commit=wanted.commit,
+        path=entry.path,
+        cached=not entry.made,
+        seconds=seconds,
+        _entry=entry,
+    )
+
+
+def _key(url: RepositoryUrl, wanted: Wanted) -> str:
+    key = f"{url.digest}/{wanted.commit}"
+    if wanted.variant:
+        variant = json.dumps(wanted.variant, sort_keys=True)
+        key += f"-{hashlib.sha256(variant.encode()).hexdigest()[:12]}"
+    return key
+
+
+def _warn_of_clear_text(git: Git) -> None:
+    if git.url.protocol == "http" and git.credentials.password:
+        _log.warning("The credential for %s travels unencrypted: use https.", git.url)

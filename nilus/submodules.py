@@ -1,0 +1,145 @@
+"""Submodules: repositories a repository names, fetched under the same protections.
+
+A `.gitmodules` file comes from the repository and decides what git fetches and where it writes: it is checked, level
+by level, before git reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from nilus import file_tree, repository_url
+from nilus.errors import RepositoryError
+from nilus.git import Git, check_version, is_patched
+from nilus.git_process import find_git
+
+_log = logging.getLogger("nilus.repository")
+
+MODES = ("off", "shallow", "recursive")
+_DEEPEST = 10
+_HARMLESS_UPDATES = ("checkout", "rebase", "merge", "none")
+
+
+def materialise(git: Git, folder: Path, *, recursive: bool, depth: int) -> None:
+    """Fetch and check out the submodules of a work tree, and remove what git needs for itself from them.
+
+    Args:
+        git: git, for the repository.
+        folder: the work tree, with its `.git` folder.
+        recursive: theirs as well.
+        depth: how many commits of their history to fetch; 0 for all. If a server does not allow it, all.
+
+    Raises:
+        RepositoryError: `.gitmodules` has something in it that is not allowed, or a submodule cannot be fetched.
+    """
+    _warn_of_old_git()
+    done = _level(git, folder, recursive=recursive, depth=depth, level=1)
+    if done is None:
+        _log.info("A server does not give a submodule's commit alone: fetching its history.")
+        file_tree.remove(folder / ".git" / "modules")
+        for path in _check(git, folder):
+            file_tree.remove(folder / path)
+            (folder / path).mkdir()
+        done = _level(git, folder, recursive=recursive, depth=0, level=1)
+    if done is None:
+        raise RepositoryError(
+            f"A submodule of {git.url} points to a commit its repository does not have.",
+            expected="a commit that was pushed",
+            remedy="Push the submodule, or correct the commit the repository records for it.",
+        )
+    for work_tree in done:
+        file_tree.remove(work_tree / ".git")
+
+
+def _level(git: Git, folder: Path, *, recursive: bool, depth: int, level: int) -> list[Path] | None:
+    """Return the work trees of the submodules; None if a server asks us to fetch more."""
+    paths = _check(git, folder)
+    if not paths:
+        return []
+    if level > _DEEPEST:
+        raise RepositoryError(
+            f"The submodules of {git.url} are nested too deep.",
+            expected=f"{_DEEPEST} levels at most",
+            remedy="Use --submodules=shallow.",
+        )
+    if not git.update_submodules(folder, depth=depth):
+        return None
+    done = [folder / path for path in paths if (folder / path / ".git").exists()]
+    for work_tree in list(done) if recursive else []:
+        deeper = _level(git, work_tree, recursive=True, depth=depth, level=level + 1)
+        if deeper is None:
+            return None
+        done += deeper
+    return done
+
+
+def _check(git: Git, folder: Path) -> list[str]:
+    """Check a work tree's `.gitmodules`; return the paths of its submodules."""
+    file = folder / ".gitmodules"
+    if file.is_symlink():
+        raise _refused(git, "it is a symbolic link")
+    if not file.is_file():
+        return []
+    paths = []
+    for key, value in git.read_gitmodules(folder):
+        section, _, rest = key.partition(".")
+        name, _, option = rest.rpartition(".")
+        if section != "submodule" or not name:
+            continue
+        _check_text(git, name, (name, value))
+        if option == "path":
+            paths.append(value)
+            _check_path(git, name, value)
+        elif option == "url":
+            _check_url(git, name, value)
+        elif option == "update" and value not in _HARMLESS_UPDATES:
+            raise _refused(git, f"{name} wants a command to be run")
+        _check_path(git, name, name)
+    return paths
+
+
+def _check_text(git: Git, name: str, texts: Iterable[str]) -> None:
+    if any(not character.isprintable() for text in texts for character in text):
+        raise _refused(git, f"{name!r} has a control character in it")
+
+
+def _check_path(git: Git, name: str, path: str) -> None:
+    parts = PurePosixPath(path).parts
+    if (
+        not parts
+        or path.startswith(("-", "/"))
+        or "\\" in path
+        or ".." in parts
+        or any(part.lower() == ".git" for part in parts)
+    ):
+        raise _refused(git, f"{name!r} has the path {path!r}")
+
+
+def _check_url(git: Git, name: str, url: str) -> None:
+    if url.startswith(("./", "../")):
+        return
+    try:
+        repository_url.parse(url, allowed_protocols=git.allowed_protocols)
+    except RepositoryError as problem:
+        raise _refused(git, f"the address of {name!r}: {problem.message} {problem.found}") from None
+
+
+def _refused(git: Git, found: str) -> RepositoryError:
+    return RepositoryError(
+        f"The file .gitmodules of {git.url} is refused.",
+        expected="submodules with plain names, paths inside the repository, and addresses we would fetch ourselves",
+        found=found,
+        remedy="Correct it in the repository, or fetch without submodules (--submodules=off).",
+    )
+
+
+def _warn_of_old_git() -> None:
+    version = check_version(find_git())
+    if not is_patched(version):
+        _log.warning(
+            "This git is %s: unless its distributor has repaired it, a hostile submodule can run commands in "
+            "versions before 2.50.1 (2.43.7, 2.44.4, 2.45.4, 2.46.4, 2.47.3, 2.48.2, 2.49.1).",
+            ".".join(map(str, version)),
+        )
