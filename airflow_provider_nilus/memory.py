@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60  # cgroup v1 writes "no limit" as the largest page-aligned number
 
 
@@ -49,18 +48,23 @@ class PeakMemory:
         return final if final > self._inherited else self._read
 
 
-def limit() -> int | None:
-    """Return the memory limit in bytes that this process and its children share (cgroup v1 or v2), or None."""
+def limit(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return the memory limit in bytes that this process and its children share, or None.
+
+    Args:
+        membership: the file that names this process's control groups.
+        root: where they are mounted, version 1 or 2.
+    """
     try:
-        entries = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        entries = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:
         return None
     limits = []
     for _, controllers, path in entries:
         if controllers == "":
-            limits += _limits(_CGROUPS, path, "memory.max")
+            limits += _limits(root, path, "memory.max")
         elif "memory" in controllers.split(","):
-            limits += _limits(_CGROUPS / "memory", path, "memory.limit_in_bytes")
+            limits += _limits(root / "memory", path, "memory.limit_in_bytes")
     return min(limits, default=None)
 
 

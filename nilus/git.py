@@ -166,12 +166,14 @@ class Git:
         arguments = ["checkout", "--quiet", "--detach", "--force", commit, "--"]
         self._run(arguments, folder, "check out", configuration=configuration)
 
-    def read_gitmodules(self, folder: Path) -> list[tuple[str, str]]:
-        """Return the keys and values of a work tree's `.gitmodules`, which exists."""
+    def read_gitmodules(self, folder: Path) -> list[tuple[str, str]] | None:
+        """Return the keys and values of a work tree's `.gitmodules`, which exists; None if it cannot be read."""
         # The path is absolute: git would look for a relative one from the top of the work tree.
         arguments = ["config", "--file", str(folder / ".gitmodules"), "--no-includes", "--null", "--list"]
-        output = self._run(arguments, folder, "read .gitmodules of").decode("utf-8", "surrogateescape")
-        pairs = (entry.partition("\n") for entry in output.split("\0")[:-1])
+        result = self._result(arguments, folder)
+        if result.status != 0:
+            return None
+        pairs = (entry.partition("\n") for entry in result.output.decode("utf-8", "surrogateescape").split("\0")[:-1])
         return [(key, value) for key, _, value in pairs]
 
     def update_submodules(self, folder: Path, *, depth: int = 0) -> bool:

@@ -72,6 +72,11 @@ _KINDS = (
         "GITSYNC_PASSWORD. Without either, only public repositories can be read.",
     ),
     _kind(
+        r"invalid path '",
+        "it has a file under a name that git does not write, because it could be mistaken for git's own",
+        "Remove the file from the repository.",
+    ),
+    _kind(
         r"detected dubious ownership",
         "the repository belongs to another user of this machine",
         "Make the repository belong to the worker's user, or serve it by https or ssh.",

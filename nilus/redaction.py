@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
 _FILE_SCHEMES = frozenset({"duckdb", "sqlite", "file"})
 _KEY = r"[\w.\-%\[\]\s]{1,64}"
 _PAIR_START = re.compile(rf"([?&;#])(?={_KEY}=)")
@@ -144,7 +144,7 @@ def _redact(text: str, levels: int) -> str:
 
 def _hide_user_info(text: str) -> str:
     start = _SCHEME.search(text)
-    if start is None or re.fullmatch(r"[^=?]*:[^=?]*", text[: start.start()]):
+    if start is None or ":" in text[: start.start()]:
         before, at, after = text.rpartition("@")
         if ":" in before:
             return f"{HIDDEN}{at}{after}"

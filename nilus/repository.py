@@ -177,7 +177,7 @@ def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Check
         _key(git.url, wanted), make, what=f"the checkout of {git.url} at {wanted.commit}", deadline=git.deadline
     )
     seconds = git.deadline.elapsed
-    how = "fetched" if entry.made else "was in the cache"
+    how = "was fetched" if entry.made else "was in the cache"
     _log.info("%s: the commit %s %s (%.1f s).", git.url, wanted.commit, how, seconds)
     if entry.made:
         cache.prune(settings.cache_max_bytes)

@@ -82,8 +82,11 @@ def _check(git: Git, folder: Path) -> list[str]:
         raise _refused(git, "it is a symbolic link")
     if not file.is_file():
         return []
+    entries = git.read_gitmodules(folder)
+    if entries is None:
+        raise _refused(git, "a text that git cannot read")
     paths = []
-    for key, value in git.read_gitmodules(folder):
+    for key, value in entries:
         section, _, rest = key.partition(".")
         name, _, option = rest.rpartition(".")
         if section != "submodule" or not name:

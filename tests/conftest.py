@@ -12,7 +12,7 @@ import pytest
 _ROOT = isolation.prepare_environment()
 _STACK = ExitStack()
 
-pytest_plugins = ["airflow_fixture", "git_fixture", "postgres_fixture"]
+pytest_plugins = ["airflow_fixture", "deployment_fixture", "git_fixture", "postgres_fixture"]
 
 
 def pytest_configure() -> None:

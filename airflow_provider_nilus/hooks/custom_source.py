@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -264,7 +265,7 @@ class NilusHook(BaseHook):
         self._child = ChildProcess(
             job,
             environ=child_environ(os.environ, self.source_env),
-            logger=self.log,
+            logger=logging.getLogger(__name__),
             on_event=self._on_event,
             answer=self._answer,
             mask=self._redact,

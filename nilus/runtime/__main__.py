@@ -1,4 +1,4 @@
-"""The child process: `python -P -m nilus.runtime --events-fd N`.
+"""The child process: `python -P -m nilus.runtime --events-fd N --frame TEXT`.
 
 Reads a `Job` as one line from standard input, runs it, and tells on descriptor N what happens; the last
 event is `Loaded` (exit code 0) or `Failed` (exit code 1). Later lines of standard input answer its questions;
@@ -63,7 +63,7 @@ def main() -> NoReturn:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m nilus.runtime")
     parser.add_argument("--events-fd", type=int, required=True, help="descriptor the events are written to")
-    parser.add_argument("--frame", help="what a framed log line begins with; plain log lines without it")
+    parser.add_argument("--frame", required=True, help="what a framed log line begins with")
     parser.add_argument("--entry", default="nilus.runtime.pipeline:run", help=argparse.SUPPRESS)
     return parser.parse_args()
 

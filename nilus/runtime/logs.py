@@ -72,7 +72,7 @@ def open_streams() -> None:
     sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc]
 
 
-def configure(level: str, prefix: str | None) -> None:
+def configure(level: str, prefix: str) -> None:
     """Send the records of all loggers, warnings and the last words of threads through one handler.
 
     `logging.basicConfig` is replaced: it does what it does, but the handlers it would add for the console are
@@ -80,15 +80,10 @@ def configure(level: str, prefix: str | None) -> None:
 
     Args:
         level: name of the level below which records are dropped; an unknown one counts as INFO.
-        prefix: what a framed line begins with; None writes records as plain lines to standard error.
+        prefix: what a framed line begins with.
     """
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    handler: logging.Handler
-    if prefix is None:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
-    else:
-        handler = FrameHandler(prefix, sys.stdout)
+    handler = FrameHandler(prefix, sys.stdout)
     handler.setLevel(number)
     root = logging.getLogger()
     root.setLevel(number)

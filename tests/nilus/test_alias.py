@@ -105,8 +105,10 @@ def test_no_module_of_dlt_is_loaded_twice_and_each_keeps_its_own_name() -> None:
         "assert 'nilus.sources.rest_api' in aliased\n"
         "wrong = [n for n, m in aliased.items() if m is not sys.modules['dlt' + n[5:]]]\n"
         "wrong += [n for n, m in aliased.items() if m.__spec__.name != m.__name__ or m.__name__ != 'dlt' + n[5:]]\n"
-        "files = [m.__file__ for n, m in sys.modules.items() if n.startswith('dlt.') and getattr(m, '__file__', None)]\n"
-        "wrong += [f for f in files if files.count(f) > 1]\n"
+        "by_file = {}\n"
+        "for m in sys.modules.values():\n"
+        "    by_file.setdefault(getattr(m, '__file__', None), set()).add(id(m))\n"
+        "wrong += [f for f, ids in by_file.items() if f and '/dlt/' in f and len(ids) > 1]\n"
         "print(json.dumps(wrong))"
     )
     assert json.loads(printed) == []
@@ -127,7 +129,6 @@ def test_importing_an_alias_does_not_change_what_dlt_has_bound() -> None:
 def test_what_users_import_is_what_dlt_has() -> None:
     from dlt.common.typing import TDataItem as TheirItem
     from dlt.sources.helpers import requests as their_requests
-
     from nilus.common.typing import TDataItem
     from nilus.sources.helpers import requests
 

@@ -94,9 +94,9 @@ def test_a_destination_says_which_method_it_lacks() -> None:
     class Sink(nilus.CustomDestination):
         pass
 
-    with pytest.raises(DestinationError, match="Sink .* defines no nilus_dest"):
+    with pytest.raises(DestinationError, match=r"Sink .* defines no nilus_dest"):
         Sink().nilus_dest("custom://Sink")
-    with pytest.raises(DestinationError, match="Sink .* defines no nilus_run_params"):
+    with pytest.raises(DestinationError, match=r"Sink .* defines no nilus_run_params"):
         Sink().nilus_run_params("custom://Sink", "raw")
     assert Sink().post_load() is None
 

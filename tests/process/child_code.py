@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from nilus.runtime.channel import Channel
 from nilus.runtime.events import Loaded, Prepared, Progress, Unsettled
 from nilus.runtime.job import Job
 
-IGNORES_TERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+IGNORES_TERM = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
 
 
 def loaded(**changes: Any) -> Loaded:
@@ -447,6 +450,12 @@ def secret_at_the_cut(job: Job, channel: Channel) -> Loaded:
 # --- environment -------------------------------------------------------------------------------------------------
 
 
+def links() -> Iterator[str]:
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            yield os.readlink(f"/proc/self/fd/{name}")
+
+
 def looks_around(job: Job, channel: Channel) -> Loaded:
     grandchild = "import os; print(sorted(int(n) for n in os.listdir('/proc/self/fd')), os.read(0, 10))"
     return loaded(
@@ -457,7 +466,7 @@ def looks_around(job: Job, channel: Channel) -> Loaded:
             "path": sys.path,
             "stdin": sys.stdin.read(),
             "fd_0": os.readlink("/proc/self/fd/0"),
-            "fds": sorted(os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")[:-1]),
+            "fds": sorted(links()),
             "grandchild": subprocess.run([sys.executable, "-c", grandchild], capture_output=True, text=True).stdout,
             "modules": sorted(sys.modules),
             "session": os.getsid(0) == os.getpid() == os.getpgrp(),

@@ -22,7 +22,7 @@ from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 HERE = Path(__file__).parent
 
 
-def make_job(work_dir: Path, **changes: Any) -> Job:
+def new_job(work_dir: Path, **changes: Any) -> Job:
     job = Job(
         run=Run(
             state_key="shop.load",
@@ -119,6 +119,11 @@ def work_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def make_job() -> Callable[..., Job]:
+    return new_job
+
+
+@pytest.fixture
 def log() -> Recorder:
     return Recorder()
 
@@ -128,12 +133,12 @@ def child(work_dir: Path, trace: Trace, log: Recorder) -> Callable[..., ChildPro
     """Make a child that calls one function of `child_code.py`."""
 
     def make(entry: str, *, source_env: dict[str, str] | None = None, job: Job | None = None, **options: Any) -> Any:
-        logger = logging.Logger("task")
+        logger = logging.Logger("task", logging.INFO)
         logger.addHandler(log)
         environ = child_environ(os.environ, {trace.name: "1", "PYTHONPATH": str(HERE), **(source_env or {})})
         defaults: dict[str, Any] = {"on_event": lambda event: None, "answer": lambda question: {}}
         return ChildProcess(
-            job or make_job(work_dir),
+            job or new_job(work_dir),
             environ=environ,
             logger=logger,
             extra_args=["--entry", f"child_code:{entry}"],

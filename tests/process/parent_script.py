@@ -37,7 +37,7 @@ def make(entry: str, work_dir: Path, trace: str) -> ChildProcess:
     logger = logging.Logger("task")
     logger.addHandler(logging.NullHandler())
     return ChildProcess(
-        conftest.make_job(work_dir),
+        conftest.new_job(work_dir),
         environ=child_environ(os.environ, {trace: "1", "PYTHONPATH": str(HERE)}),
         logger=logger,
         on_event=lambda event: None,

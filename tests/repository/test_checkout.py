@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def test_options_with_values_they_cannot_have_are_refused_before_git_is_asked(
     options: dict[str, object], get: Get, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(RepositoryError, match="not allowed|not a time"):
+    with pytest.raises(RepositoryError, match=r"not allowed|not a time"):
         get("https://example.com/repo", "main", **options)
 
 
@@ -293,7 +294,7 @@ def test_importing_it_imports_neither_git_nor_dlt() -> None:
         "import sys, nilus.repository\n"
         "print([name for name in ('git', 'dlt', 'duckdb', 'pyarrow', 'airflow') if name in sys.modules])"
     )
-    shown = subprocess.run(["python", "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
 
 

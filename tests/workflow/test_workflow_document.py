@@ -452,7 +452,9 @@ def test_a_key_given_twice_deep_in_a_manifest_is_an_error(problems):
 def test_anchors_and_merge_keys_are_understood():
     document = """
 repo: {url: https://git.example.com/a}
-source: {address: custom://A, options: {source-table: t, nested: {one: {<<: &base {a: 1, b: 2}, b: 3}, two: {<<: *base}}}}
+source:
+  address: custom://A
+  options: {source-table: t, nested: {one: {<<: &base {a: 1, b: 2}, b: 3}, two: {<<: *base}}}
 sink: {address: duckdb:///a, options: {dest-table: raw}}
 """
     assert Workflow.parse(document).source.options["nested"] == {"one": {"a": 1, "b": 3}, "two": {"a": 1, "b": 2}}

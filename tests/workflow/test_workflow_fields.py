@@ -209,10 +209,31 @@ def test_type_hints_that_are_no_pairs_are_refused(make, problems, written):
 
 @pytest.mark.parametrize(
     "rule",
-    (
-        "hash sha256 md5 hmac:my-key redact email phone credit_card ssn partial partial:3 first_letter stars fixed:GONE "
-        "uuid sequential random round:5000 range:100 noise:0.1 date_shift:30 year_only month_year"
-    ).split(),
+    [
+        "hash",
+        "sha256",
+        "md5",
+        "hmac:my-key",
+        "redact",
+        "email",
+        "phone",
+        "credit_card",
+        "ssn",
+        "partial",
+        "partial:3",
+        "first_letter",
+        "stars",
+        "fixed:GONE",
+        "uuid",
+        "sequential",
+        "random",
+        "round:5000",
+        "range:100",
+        "noise:0.1",
+        "date_shift:30",
+        "year_only",
+        "month_year",
+    ],
 )
 def test_every_algorithm_of_the_contract_is_a_mask_with_its_parameter_as_text(make, rule):
     assert Workflow.parse(make(source={"mask": {"c": rule}})).source.mask == {"c": rule}
