@@ -122,7 +122,7 @@ class ProcessGroup:
             if self.pid is None or self._reaped:
                 return
             try:
-                os.kill(self.pid, number)
+                os.killpg(self.pid, number)
             except ProcessLookupError:  # just forked, and not yet the leader of its group
                 os.kill(self.pid, number)
 

@@ -42,13 +42,13 @@ class Block:
     Args:
         values: (section, key) -> value for our keys, the sections flat: `("source", "source-table")`.
             `("source", "options")` and `("source", "sql")` hold what is handed to the source, keys in snake_case.
-        spelled: the same locations, and deeper ones, -> the path as the author spelled it.
+        spelled: the same locations, and deeper ones, -> the path as the author spelled it, and a note to go behind it.
         problems: what is wrong, each with its path.
         present: the sections that were given, `unreadable` those of them that are not of the right shape.
     """
 
     values: dict[tuple[str, str], Any] = field(default_factory=dict)
-    spelled: dict[Location, str] = field(default_factory=dict)
+    spelled: dict[Location, tuple[str, str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     present: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
@@ -77,7 +77,8 @@ class Block:
         """Return how the author spelled `location`; `default` where it is not in the document."""
         for length in range(len(location), 1, -1):
             if location[:length] in self.spelled:
-                return self.spelled[location[:length]] + _tail(location[length:])
+                path, note = self.spelled[location[:length]]
+                return f"{path}{_tail(location[length:])}{note}"
         return default
 
 
@@ -137,7 +138,7 @@ class _Reader:
 
     def keep(self, section: str, key: str, place: str, value: Any) -> None:
         self.result.values[section, key] = value
-        self.result.spelled[section, key] = f"{place}{self.note}"
+        self.result.spelled[section, key] = (place, self.note)
 
     def read_repo(self, node: object, path: str) -> None:
         flags: tuple[str, Any] | None = None
@@ -159,7 +160,7 @@ class _Reader:
             _log.info("Ignored in %s: %s. They mean nothing here.", path, ", ".join(flags.ignored))
         for key, setting in flags.settings.items():
             if self.result.values.get(("repo", key)) is not None:
-                self.refuse(f"{path} --{key}", f"the same as {self.result.spelled['repo', key]}, given twice")
+                self.refuse(f"{path} --{key}", f"the same as {self.result.spelled['repo', key][0]}, given twice")
             else:
                 self.keep("repo", key, f"{path} --{key}", setting)
 
@@ -190,7 +191,7 @@ class _Reader:
             return
         group = "sql" if key.startswith("sql-") else "options"
         self.result.values.setdefault(("source", group), {})[name] = handed_over
-        self.result.spelled["source", group, name] = f"{place}{self.note}"
+        self.result.spelled["source", group, name] = (place, self.note)
 
     def warn_of_near_key(self, key: str, place: str) -> None:
         if kebab_from_camel(key) in self.known.sink:
@@ -236,7 +237,7 @@ class _Reader:
         for key, place, value in self.entries(entry, path):
             if key in self.known.partition:
                 partition[key] = value
-                self.result.spelled["sink", "partition-by", number, key] = f"{place}{self.note}"
+                self.result.spelled["sink", "partition-by", number, key] = (place, self.note)
             else:
                 self.refuse(place, f"unknown key{did_you_mean(key, self.known.partition)}")
         return partition
@@ -247,7 +248,7 @@ class _Reader:
             if self.result.values.get(("source", key)) is None:
                 self.keep("source", key, place, value)
             elif value is not None:
-                self.refuse(place, f"the same as {self.result.spelled['source', key]}, given twice")
+                self.refuse(place, f"the same as {self.result.spelled['source', key][0]}, given twice")
 
     def hint(self, key: str, siblings: Any, path: str) -> str:
         """Name the nearest key beside `key`, or the place where a key of this name belongs."""

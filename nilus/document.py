@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         first: dict[str, int] = {}
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_TAG}merge":
+            if not isinstance(key, yaml.ScalarNode):
                 continue
             line = key.start_mark.line + 1
             if key.value in first:

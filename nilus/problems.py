@@ -11,7 +11,6 @@ from nilus.block import Location
 from nilus.errors import WorkflowError
 from nilus.redaction import shown
 
-_ADDRESSES = frozenset({"address", "url"})
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -64,5 +63,4 @@ def _explain(details: ErrorDetails) -> str:
         expected = _EXPECTED[details["type"]]
     else:
         return details["msg"]
-    hidden = isinstance(found, str) and not _ADDRESSES.isdisjoint(map(str, details["loc"]))
-    return f"expected {expected}" if hidden else f"expected {expected}, found {shown(found)}"
+    return f"expected {expected}, found {shown(found)}"

@@ -12,7 +12,8 @@ import pytest
 _ROOT = isolation.prepare_environment()
 _STACK = ExitStack()
 
-pytest_plugins = ["airflow_fixture", "deployment_fixture", "git_fixture", "postgres_fixture"]
+# In the order of their imports: a module that is imported before it is named here loses assertion rewriting.
+pytest_plugins = ["airflow_fixture", "git_fixture", "deployment_fixture", "postgres_fixture", "scheduler_fixture"]
 
 
 def pytest_configure() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,95 @@ def test_the_random_users_of_the_documentation_load_from_the_unchanged_workflow(
         ("Neha",),
         ("Rahul",),
     ]
+
+
+def test_the_workflow_of_the_documentation_appends_to_the_schema_raw(run_dag, deployment, example_repositories):
+    for rows in (2, 4):
+        outcome = run_dag(EXAMPLES / "workflow_configuration.py")
+        assert outcome.states == {"load_my_data": "success"}
+        assert deployment.tables("raw") == {"fetch_data": rows}
+
+
+def test_the_examples_of_the_documentation_load_what_they_say(
+    run_dag, deployment, example_repositories, monkeypatch
+):
+    first = run_dag(EXAMPLES / "documentation.py")
+    assert set(first.states.values()) == {"success"}
+    assert _loaded(first) == {
+        "static_source": {"fetch_random_users": 1},
+        "uri_parameters": {"fetch_parameters": 1},
+        "incremental_state": {"fetch_incremental_data": 3},
+        "error_handling": {"fetch_data_with_error_handling": 2},
+        "pagination": {"fetch_large_dataset": 2500},
+        "multi_resource": {"users": 2, "activities": 3},
+        "table_name": {"my_table": 3},
+        "default_table_name": {"fetch_random_users": 3},
+    }
+    monkeypatch.setenv("DOC_ROWS", "5")
+    second = run_dag(EXAMPLES / "documentation.py")
+    assert _loaded(second)["incremental_state"] == {"fetch_incremental_data": 2}
+    assert deployment.tables("doc_incremental_state") == {"fetch_incremental_data": 5}
+    assert deployment.tables("doc_multi_resource") == {"activities": 6, "users": 2}
+    assert deployment.tables("doc_pagination") == {"fetch_large_dataset": 2500}
+    assert deployment.rows("SELECT param1, param2 FROM doc_uri_parameters.fetch_parameters") == [("one", "two")] * 2
+    assert {task.task_id for task in second.tasks if task.xcoms["return_value"]["state_version"]} == {
+        "incremental_state"
+    }
+
+
+def test_an_error_in_a_source_fails_its_task_and_is_logged_as_the_source_logs_it(
+    run_dag, deployment, example_repositories, monkeypatch, caplog
+):
+    monkeypatch.setenv("DOC_CONNECTION", "refused")
+    outcome = run_dag(EXAMPLES / "documentation.py")
+    failed = outcome.task("error_handling")
+    assert failed.state == "failed"
+    assert "ConnectionError: connection refused" in str(failed.errors[-1])
+    assert "my-custom-sources/utils.py:" in str(failed.errors[-1])
+    logged = [record for record in caplog.records if "Error fetching data" in record.getMessage()]
+    assert [record.levelname for record in logged] == ["ERROR"]
+
+
+class _Api(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.headers["Authorization"] != "Bearer s3cret/key+1":
+            self.send_error(401)
+            return
+        body = json.dumps([{"id": 1, "name": "Aisha"}, {"id": 2, "name": "Rahul"}] if self.path == "/users" else [])
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_an_api_is_read_with_the_key_of_a_connection(run_dag, deployment, example_repositories, monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        # The address is cut apart by the source itself, with parse_qs: what is filled in must fit into a query.
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_SHOP_API",
+            json.dumps(
+                {
+                    "conn_type": "generic",
+                    "host": f"http://127.0.0.1:{server.server_port}",
+                    "password": "s3cret%2Fkey%2B1",
+                }
+            ),
+        )
+        outcome = run_dag(EXAMPLES / "documentation_api.py")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert outcome.states == {"load_api": "success"}
+    assert deployment.tables("api") == {"fetch_api_data": 2}
+
+
+def _loaded(outcome):
+    return {task.task_id: task.xcoms["return_value"]["rows"] for task in outcome.tasks}
 
 
 def test_a_window_of_each_data_interval_is_loaded_once_however_often_it_is_run(

@@ -21,6 +21,7 @@ from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
 _VALUES = {
     "runtime": {"dlthub_telemetry": False, "log_level": "WARNING", "intercept_signals": False},
+    "providers": {"enable_airflow_secrets": False},
     "normalize": {"parquet_normalizer": {"add_dlt_load_id": True}},
 }
 
@@ -110,7 +111,7 @@ class Repository:
             pipeline.load(raise_on_failed_jobs=True)
             return {
                 table: _rows(pipeline, table)
-                for table in pipeline.default_schema.data_table_names(seen_data_only=True)
+                for table in pipeline.schemas[source.name].data_table_names(seen_data_only=True)
             }
 
     def in_a_child(self, address: str, expression: str) -> Any:
@@ -140,10 +141,13 @@ def forget_imports(tmp_path: Path) -> Iterator[None]:
     yield
     sys.path[:] = path
     sys.dont_write_bytecode = flag
-    for name in set(sys.modules) - modules:
-        module = sys.modules[name]
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-        if any(place and "site-packages" not in place and not name.startswith("nilus") for place in places):
+    places = {
+        name: [str(place) for place in (getattr(module, "__file__", None), *getattr(module, "__path__", ())) if place]
+        for name, module in list(sys.modules.items())
+        if name not in modules
+    }
+    for name, found in places.items():
+        if any(place.startswith(str(tmp_path)) or "dags_examples" in place for place in found):
             del sys.modules[name]
     sys.path_importer_cache.clear()
 

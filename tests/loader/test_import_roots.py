@@ -83,10 +83,7 @@ def test_extra_folders_come_last_whatever_their_pth_files_say(tmp_path: Path) ->
     (extra / "only_in_extra.py").write_text("")
     (linked / "only_in_linked.py").write_text("")
     (extra / "linked.pth").write_text(f"{linked}\nimport sys; sys.path.insert(0, {str(forced)!r})\n")
-    program = (
-        "import tabulate, only_in_extra, only_in_linked\n"
-        "print(json.dumps([hasattr(tabulate, 'here'), sys.path]))"
-    )
+    program = "import tabulate, only_in_extra, only_in_linked\nprint(json.dumps([hasattr(tabulate, 'here'), sys.path]))"
     shadowed, path = run(base_dir, checkout, extra, program=program)
     assert shadowed is False
     assert set(path[-3:]) == {str(extra), str(linked), str(forced)}

@@ -139,7 +139,8 @@ def test_classes_that_were_found_are_listed_with_the_nearest_first(repository) -
     repository.write("one.py", source("Anything") + source("RandomUsersSource"))
     repository.write("two.py", source("Zebra") + "\nclass NotASource:\n    pass\n")
     error = refused(repository, "custom://randomusersource")
-    assert error.found == "the classes RandomUsersSource, Anything, Zebra"
+    assert error.found.startswith("the classes RandomUsersSource, ")
+    assert sorted(error.found.removeprefix("the classes ").split(", ")) == ["Anything", "RandomUsersSource", "Zebra"]
     assert "RandomUsersSource?" in error.remedy
     assert "my-custom-sources" in error.message
 
@@ -182,7 +183,7 @@ def test_a_file_is_executed_once_however_it_is_imported(repository) -> None:
 
 
 @pytest.mark.parametrize("init", ["", None, "import no_such_module_at_all", "raise SystemExit(1)"])
-@pytest.mark.parametrize("base_dir", ["my-custom-sources", "sources", "deep-er/sources", "."])
+@pytest.mark.parametrize("base_dir", ["my-custom-sources", "sources", "deep-er/sources", ".", "class", "2024 sources"])
 def test_siblings_are_imported_flat_and_relative(make_repository: Callable, base_dir: str, init: str | None) -> None:
     repository = make_repository(base_dir=base_dir)
     if init is not None:
@@ -190,7 +191,8 @@ def test_siblings_are_imported_flat_and_relative(make_repository: Callable, base
     repository.write("sibling.py", "value = 41")
     repository.write("other.py", "value = 1")
     repository.write(
-        "source.py", "from sibling import value\nfrom .other import value as one\n" + source("MySource", "v = value + one")
+        "source.py",
+        "from sibling import value\nfrom .other import value as one\n" + source("MySource", "v = value + one"),
     )
     assert repository.find("custom://MySource").cls.v == 42
 

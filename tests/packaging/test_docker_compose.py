@@ -18,7 +18,7 @@ import yaml
 ONE_SHOT = {"airflow-init", "s3-init"}
 VERSIONED = re.compile(r"[a-z0-9./-]+:[A-Za-z0-9._-]*\d[A-Za-z0-9._-]*")
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|FERNET|_KEY\b", re.IGNORECASE)
-REFERENCE = re.compile(r"\$\{(\w+)(:\?[^}]*)?\}")
+REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(:\?[^}]*)?\}")
 
 
 @pytest.fixture(scope="module")

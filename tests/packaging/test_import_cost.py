@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = ["dlt", "git", "duckdb", "pyarrow", "pandas"]
 
@@ -44,3 +45,13 @@ def test_nilus_is_imported_without_airflow_and_without_anything_heavy() -> None:
         "print(json.dumps(sorted({n.partition('.')[0] for n in sys.modules})))"
     )
     assert added.isdisjoint([*HEAVY, "airflow"])
+
+
+def test_the_benchmark_prints_the_cost_as_a_ratio(checkout: Path) -> None:
+    script = checkout / "benchmarks" / "parse_time" / "run.py"
+    run = subprocess.run([sys.executable, str(script), "--runs", "1"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout.splitlines()[-1])
+    assert result["runs"] == 1
+    assert result["ratio"] == round(result["operator_seconds"] / result["sdk_seconds"], 4)
+    assert f"ratio {result['ratio']:.3f}" in run.stdout

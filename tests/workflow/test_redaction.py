@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nilus.redaction import looks_secret, redact_address, redact_options, shown
-from nilus.workflow import Workflow
+from nilus.workflow import Source, Workflow
 
 FIRST, SECOND, THIRD = "qZ8firstQx", "Xk7secondW", "thirdPart9"
 ANY = st.text(max_size=4)
@@ -31,6 +31,8 @@ BETWEEN = ANY | PUNCTUATION
         ("custom://X?url=https://u:p@h/v1?token=t&page=2", "custom://X?url=https://***@h/v1?token=***&page=2"),
         ("custom://X?url=https%3A%2F%2Fu%3Ap%40h%2Fv1&page=2", "custom://X?url=https://***@h/v1&page=2"),
         ("custom://X?a=https://h/x&b=https://u:p@h", "custom://X?a=https://h/x&b=https://***@h"),
+        ("custom://X?url=https://u:pa&w=ss@h/v1&b=2", "custom://X?url=https://***@h/v1&b=2"),
+        ("custom://X?to%6ben=abc", "custom://X?to%6ben=***"),
         ("motherduck://db?token=abc", "motherduck://db?token=***"),
         ("s3://bucket?access_key_id=a&secret_access_key=b", "s3://bucket?access_key_id=***&secret_access_key=***"),
         ("user:pw@host:path", "***@host:path"),
@@ -152,6 +154,10 @@ def test_a_long_address_is_redacted_in_reasonable_steps():
     assert redact_address("a" * 500_000) == "a" * 500_000
 
 
+def test_what_is_encoded_more_often_than_anyone_means_is_hidden():
+    assert redact_address("custom://X?a=%" + "25" * 5_000 + "41") == "custom://X?a=***"
+
+
 def test_something_that_is_no_text_is_still_redacted():
     class Url:
         def __str__(self) -> str:
@@ -220,6 +226,12 @@ def test_neither_does_what_python_prints(secretive):
         assert "hunter2" not in repr(model)
         assert "hunter2" not in str(model)
         assert "hunter2" not in f"{[model]}"
+
+
+def test_neither_does_what_pydantic_says_of_a_wrong_model():
+    with pytest.raises(ValueError, match="Source") as caught:
+        Source(address="custom://Orders?token=hunter2", table=["hunter2"])
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_workflow_itself_keeps_its_secrets(secretive):

@@ -158,6 +158,7 @@ def test_a_flag_given_twice_is_refused(flags):
         ["hunter2"],
         ["--ref=main", "hunter2"],
         ["--password:hunter2"],
+        ["--ref:hunter2"],
         ["--ref main hunter2"],
         ["--one-time", "hunter2"],
         ["--ref='hunter2"],

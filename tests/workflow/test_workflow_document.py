@@ -449,6 +449,10 @@ def test_a_key_given_twice_deep_in_a_manifest_is_an_error(problems):
     assert "'page-size' twice" in text
 
 
+def test_a_merge_given_twice_in_one_mapping_is_an_error(problems):
+    assert "'<<' twice" in problems("a: &a {x: 1}\nb: &b {x: 2}\nc:\n  <<: *a\n  <<: *b\n")
+
+
 def test_anchors_and_merge_keys_are_understood():
     document = """
 repo: {url: https://git.example.com/a}

@@ -97,6 +97,12 @@ def test_a_wrong_value_that_is_overridden_is_no_problem(make):
     assert Workflow.parse(document, overrides=overrides).sink.partition_by[0].type == "day"
 
 
+def test_what_an_overriding_list_lacks_is_reported_in_the_argument(make, problems):
+    document = make(sink={"partition-by": [{"column": "c", "type": "day"}]})
+    text = problems(document, overrides={"sink": {"options": {"partition_by": [{"column": "c"}]}}})
+    assert "sink.options.partition_by[0].type (argument): missing" in text
+
+
 def test_an_argument_and_the_document_together_may_conflict(make, problems):
     text = problems(
         make(source={"interval-start": "2024-01-01"}), overrides={"sink": {"options": {"full-refresh": True}}}
