@@ -237,6 +237,8 @@ class NilusHook(BaseHook):
             get_connection=self.get_connection,
         )
         self._mask(*sink.secrets)
+        if workflow.sink.aws_region or workflow.sink.aws_endpoint:
+            self.log.warning("sink.options.aws-region and aws-endpoint have no effect on %s", sink.display_address)
         return Job(
             run=Run(**dataclasses.asdict(task_run), repository=checkout.url, commit=checkout.commit),
             source=SourceSpec(**workflow.source.spec_fields()),

@@ -224,17 +224,29 @@ class NilusCustomSourceOperator(BaseOperator):
 
 
 def _redacted(name: str, value: Any) -> Any:
-    from nilus.redaction import redact_address
+    """Return what may be shown of a rendered field: documents without secrets, of the environment the names alone."""
+    from nilus.redaction import redact_options
 
     if name == "source_env":
         return dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
     if isinstance(value, str):
-        return "\n".join(redact_address(line) if "://" in line else line for line in value.splitlines())
-    if isinstance(value, Mapping):
-        return {key: _redacted(name, item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted(name, item) for item in value]
-    return value
+        return _redacted_text(value)
+    return redact_options(value) if isinstance(value, Mapping) else "***"
+
+
+def _redacted_text(text: str) -> str:
+    """Return a document's text without secrets; one that cannot be read is not shown at all."""
+    import yaml
+
+    from nilus.document import load_document
+    from nilus.errors import NilusError
+    from nilus.redaction import redact_options
+
+    try:
+        document = load_document(text)
+    except NilusError:
+        return "*** (a document that cannot be read)"
+    return str(yaml.safe_dump(redact_options(document), sort_keys=False, allow_unicode=True))
 
 
 def _iso(value: datetime | None) -> str | None:

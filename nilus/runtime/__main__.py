@@ -78,6 +78,7 @@ def _take_stdin() -> int:
     """Move standard input to a private descriptor, and give the source an empty one."""
     private = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
     os.close(empty)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     return private

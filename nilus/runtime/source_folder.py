@@ -66,6 +66,8 @@ class SourceFolder:
     def warn_of_hidden_files(self) -> None:
         """Log which files a plain `import` does not reach, since another module of that name comes first."""
         for file in self.files():
+            if file.stem.startswith("__"):
+                continue
             known = sys.modules.get(file.stem)
             if file.stem in sys.stdlib_module_names:
                 why = "the standard library has a module of that name"

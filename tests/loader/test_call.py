@@ -110,7 +110,7 @@ def test_a_source_with_kwargs_gets_every_option(repository) -> None:
         sql={"sql_limit": 5, "sql_backend": "pyarrow"},
         options={"api_url": "https://api.example", "retries": 3},
     )
-    assert CONTRACT <= arguments.keys()
+    assert arguments.keys() >= CONTRACT
     assert arguments == {
         "uri": "custom://Echo",
         "table": "my_data",

@@ -83,7 +83,7 @@ def test_incremental_state_reads_only_what_is_new(documentation, monkeypatch: py
 
 
 def test_the_incremental_class_of_the_guide_alone_has_no_entry_point(documentation) -> None:
-    with pytest.raises(SourceError, match="MyIncrementalSource .* defines neither nilus_source nor dlt_source"):
+    with pytest.raises(SourceError, match=r"MyIncrementalSource .* defines neither nilus_source nor dlt_source"):
         documentation.source("custom://MyIncrementalSource")
 
 

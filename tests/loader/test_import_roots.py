@@ -45,7 +45,7 @@ def test_the_roots_stand_behind_the_standard_library_and_before_what_is_installe
     first = path.index(str(base_dir))
     assert path[first + 1] == str(checkout)
     assert path[first - 1].endswith("lib-dynload")
-    assert [entry for entry in path if entry.endswith("site-packages")][0] in path[first + 2 :]
+    assert next(entry for entry in path if entry.endswith("site-packages")) in path[first + 2 :]
     assert not [entry for entry in path[:first] if entry.endswith("site-packages")]
 
 

@@ -234,15 +234,13 @@ def test_a_decorated_entry_point_works(repository, decorator: str) -> None:
 def failure(repository, code: str) -> NilusError:
     """Return our error, wherever between the call and the end of extraction it was raised."""
     write(repository, code)
-    try:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is what this function finds out
         repository.load("custom://Plain")
-    except Exception as error:
-        inner: Any = error
-        while inner is not None and not isinstance(inner, NilusError):
-            inner = inner.__cause__ or getattr(inner, "exception", None)
-        assert inner is not None, f"{type(error)}: {error}"
-        return inner
-    raise AssertionError("no error")
+    inner: Any = caught.value
+    while inner is not None and not isinstance(inner, NilusError):
+        inner = inner.__cause__ or getattr(inner, "exception", None)
+    assert inner is not None, repr(caught.value)
+    return inner
 
 
 @pytest.mark.parametrize(

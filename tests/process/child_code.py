@@ -24,9 +24,12 @@ from nilus.runtime.channel import Channel
 from nilus.runtime.events import Loaded, Prepared, Progress, Unsettled
 from nilus.runtime.job import Job
 
-IGNORES_TERM = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-)
+IGNORES_TERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(600)
+"""
 
 
 def loaded(**changes: Any) -> Loaded:
@@ -118,8 +121,7 @@ def tidies_up(job: Job, channel: Channel) -> Loaded:
 
 def leaves_a_grandchild(job: Job, channel: Channel) -> Loaded:
     """The grandchild holds the pipes of the child that has ended."""
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
-    process = subprocess.Popen([sys.executable, "-c", f"{code}"])
+    process = subprocess.Popen([sys.executable, "-c", IGNORES_TERM])
     tell(job, "ready", {"grandchild": process.pid})
     return loaded()
 
@@ -451,9 +453,9 @@ def secret_at_the_cut(job: Job, channel: Channel) -> Loaded:
 
 
 def links() -> Iterator[str]:
-    for name in os.listdir("/proc/self/fd"):
+    for path in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # the listing's own
-            yield os.readlink(f"/proc/self/fd/{name}")
+            yield str(path.readlink())
 
 
 def looks_around(job: Job, channel: Channel) -> Loaded:
@@ -465,9 +467,11 @@ def looks_around(job: Job, channel: Channel) -> Loaded:
             "cwd": str(Path.cwd()),
             "path": sys.path,
             "stdin": sys.stdin.read(),
-            "fd_0": os.readlink("/proc/self/fd/0"),
+            "fd_0": str(Path("/proc/self/fd/0").readlink()),
             "fds": sorted(links()),
-            "grandchild": subprocess.run([sys.executable, "-c", grandchild], capture_output=True, text=True).stdout,
+            "grandchild": subprocess.run(
+                [sys.executable, "-c", grandchild], capture_output=True, text=True, close_fds=False, check=True
+            ).stdout,
             "modules": sorted(sys.modules),
             "session": os.getsid(0) == os.getpid() == os.getpgrp(),
         }

@@ -201,13 +201,13 @@ def test_an_error_of_whoever_listens_ends_the_group(child, trace, error):
 
 def test_no_descriptor_and_no_zombie_stays_behind(child):
     child("succeeds").run()
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = sorted(Path("/proc/self/fd").iterdir())
     for entry in ("succeeds", "raises_a_chain", "killed_by_9"):
         try:
             child(entry).run()
         except ProcessError:
             continue
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     zombies = [pid for pid in children.read_text().split() if " Z " in Path(f"/proc/{pid}/stat").read_text()]
     assert zombies == []
@@ -241,7 +241,7 @@ def test_a_process_started_meanwhile_inherits_no_end_of_the_pipes(child):
         start()
         child("reports_progress", on_event=start).run()
         before, during, _ = [
-            sorted(os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir()) for process in started
+            sorted(str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()) for process in started
         ]
     finally:
         for process in started:

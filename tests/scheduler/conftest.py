@@ -1,0 +1,107 @@
+"""What the real Airflow of these tests is deployed with: repositories of sources, a lake, connections."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployment_fixture import EXAMPLES, Deployment
+from git_fixture import GitRepository
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Shop:
+    """The deployment of the real Airflow.
+
+    Attributes:
+        deployment: its cache and its lake.
+        sources: the repository of the sources in this folder.
+        examples: the repositories of the example sources.
+        project: the repository whose history is loaded.
+        secrets: what must never be shown, by what it is.
+    """
+
+    deployment: Deployment
+    sources: GitRepository
+    examples: dict[str, GitRepository]
+    project: GitRepository
+    environ: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+def _repository(path: Path, files: Path | None = None) -> GitRepository:
+    path.mkdir(parents=True)
+    repository = GitRepository(path)
+    repository.git("init", "--quiet", "--template=", "--initial-branch=main")
+    if files is not None:
+        shutil.copytree(files, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        repository.commit(message="first")
+    return repository
+
+
+def _postgres(request: pytest.FixtureRequest) -> Any:
+    """The PostgreSQL server, or None where there is none: only the test that needs it is then skipped."""
+    try:
+        return request.getfixturevalue("postgres")
+    except pytest.skip.Exception:
+        return None
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """The deployment of the real Airflow."""
+    root = tmp_path_factory.mktemp("shop")
+    examples = {
+        folder.name: _repository(root / "examples" / folder.name, folder)
+        for folder in sorted((EXAMPLES / "sources").iterdir())
+        if folder.is_dir()
+    }
+    deployment = Deployment(cache=root / "cache", lake=root / "lake.duckdb")
+    sources = _repository(root / "sources", HERE / "sources")
+    shop = Shop(deployment, sources, examples, project=_repository(root / "project"))
+    shop.secrets = {
+        "the token in source_env": "tok+en/of the=shop&api",
+        "the key in the source's address": "key:of?the/address=",
+    }
+    connections: dict[str, Any] = {
+        "lakehouse": {"conn_type": "generic", "host": str(deployment.lake)},
+        "shop_api": {"conn_type": "http", "password": shop.secrets["the token in source_env"]},
+    }
+    server = _postgres(request)
+    database = None
+    if server is not None:
+        database = server.create_database()
+        shop.secrets["the password of the sink's connection"] = server.password
+        connections["warehouse"] = {
+            "conn_type": "postgres",
+            "host": server.host,
+            "port": server.port,
+            "login": server.user,
+            "password": server.password,
+            "schema": database.rpartition("/")[2],
+        }
+    shop.environ = {
+        "AIRFLOW__NILUS__CACHE_DIR": str(deployment.cache),
+        "AIRFLOW__NILUS__ALLOWED_PROTOCOLS": "https,ssh,http,file",
+        "AIRFLOW_VAR_NILUS_EXAMPLES": (root / "examples").as_uri(),
+        "AIRFLOW_VAR_NILUS_HISTORY_OF": str(shop.project.path),
+        "AIRFLOW_VAR_NILUS_TEST_SOURCES": sources.url,
+        "AIRFLOW_VAR_SHOP_KEY": shop.secrets["the key in the source's address"],
+        **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()},
+    }
+    yield shop
+    if server is not None:
+        server.drop_database(database)
+
+
+@pytest.fixture(scope="session")
+def real_airflow_environ(shop: Shop) -> dict[str, str]:
+    """See the fixture of this name in `scheduler_fixture`."""
+    return shop.environ

@@ -1,0 +1,36 @@
+"""A source that does with its secrets what it should not: it prints, logs and raises them."""
+
+import base64
+import logging
+import os
+import sys
+from urllib.parse import parse_qs, quote, urlparse
+
+import nilus
+from nilus import CustomSource
+
+logger = logging.getLogger(__name__)
+
+
+@nilus.resource(write_disposition="append")
+def orders(uri, fails):
+    secrets = {"api": os.environ["API_TOKEN"], "address": parse_qs(urlparse(uri).query)["key"][0]}
+    for name, secret in secrets.items():
+        forms = f"{secret} {quote(secret, safe='')} {base64.b64encode(secret.encode()).decode()}"
+        print("printed", name, forms)
+        print("printed to standard error", name, forms, file=sys.stderr)
+        logger.warning("logged %s %s", name, forms)
+    logger.info("the address is %s", uri)
+    yield {"order_id": 1}
+    if fails:
+        raise RuntimeError(f"refused: {uri} with {secrets}")
+
+
+@nilus.source
+def shop(uri, fails):
+    return orders(uri, fails)
+
+
+class Careless(CustomSource):
+    def nilus_source(self, uri, table, **kwargs):
+        return shop(uri, table == "fails")

@@ -1,0 +1,30 @@
+"""A source that says what it does in every way a source can."""
+
+import logging
+import sys
+
+import nilus
+from nilus import CustomSource
+
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+logger = logging.getLogger("shop.orders")
+
+
+@nilus.resource(write_disposition="append")
+def orders():
+    logger.debug("said at DEBUG")
+    logger.info("said at INFO")
+    logger.warning("said at %s", "WARNING")
+    print("printed", flush=True)
+    print("printed to standard error", file=sys.stderr, flush=True)
+    yield [{"order_id": number, "article": "cup"} for number in range(20)]
+
+
+@nilus.source
+def shop():
+    return orders()
+
+
+class Talking(CustomSource):
+    def nilus_source(self, uri, table, **kwargs):
+        return shop()
