@@ -134,7 +134,10 @@ def show_run(dag_id: str, number: int, result: dict[str, Any], seconds: float) -
 def show_tables() -> None:
     """Print the tables of the lake with their first rows."""
     import duckdb
+    from rich.console import Console
+    from rich.table import Table
 
+    console = Console(width=140)
     with duckdb.connect(str(LAKE), read_only=True) as lake:
         tables = lake.execute(
             "SELECT table_schema, table_name FROM information_schema.tables"
@@ -144,7 +147,13 @@ def show_tables() -> None:
             name = f'"{schema}"."{table}"'
             ((total,),) = lake.execute(f"SELECT count(*) FROM {name}").fetchall()  # noqa: S608
             print(f"\n{schema}.{table}: {total} rows, the first of them")
-            lake.sql(f"SELECT COLUMNS('^([^_]|_[^d])') FROM {name} LIMIT 3").show(max_width=140)  # noqa: S608
+            rows = lake.execute(f"SELECT COLUMNS('^([^_]|_[^d])') FROM {name} LIMIT 3")  # noqa: S608
+            shown = Table()
+            for column in rows.description[:6]:
+                shown.add_column(column[0], no_wrap=True, overflow="ellipsis", max_width=32)
+            for row in rows.fetchall():
+                shown.add_row(*(" ".join(str(value).split()) for value in row[:6]))
+            console.print(shown)
 
 
 def main() -> None:

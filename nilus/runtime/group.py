@@ -32,7 +32,7 @@ def kill_strays(marker: str) -> int:
     """Kill the processes whose environment names `marker`, whatever session they moved to.
 
     Works where `/proc/<pid>/environ` can be read, that is on Linux, for processes of the same user; elsewhere
-    it finds nothing. The caller is spared.
+    it finds nothing. A process that has also cleared its environment is not found. The caller is spared.
 
     Returns:
         How many processes were killed.

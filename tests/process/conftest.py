@@ -171,11 +171,18 @@ class Parent:
 
 
 @pytest.fixture
-def parent(work_dir: Path, trace: Trace) -> Iterator[Callable[..., Parent]]:
+def job_file(work_dir: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "job.json"
+    path.write_text(new_job(work_dir).to_json())
+    return path
+
+
+@pytest.fixture
+def parent(work_dir: Path, job_file: Path, trace: Trace) -> Iterator[Callable[..., Parent]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(mode: str, entry: str, *arguments: str, **options: Any) -> Parent:
-        command = [sys.executable, str(HERE / "parent_script.py"), mode, entry, str(work_dir), trace.name]
+        command = [sys.executable, str(HERE / "parent_script.py"), mode, entry, str(job_file), trace.name]
         process = subprocess.Popen(
             [*command, *arguments],
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},

@@ -1,8 +1,7 @@
-"""A task's process in small: `parent_script.py MODE ENTRY WORK_DIR TRACE [ARGUMENT…]` runs one child."""
+"""A task's process in small: `parent_script.py MODE ENTRY JOB_FILE TRACE [ARGUMENT…]` runs one child."""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import resource
@@ -15,14 +14,9 @@ from typing import Any
 
 from airflow_provider_nilus.process import ChildProcess, child_environ
 from nilus.errors import NilusError
+from nilus.runtime.job import Job
 
 HERE = Path(__file__).parent
-spec = importlib.util.spec_from_file_location("process_conftest", HERE / "conftest.py")
-assert spec is not None
-assert spec.loader is not None
-conftest = importlib.util.module_from_spec(spec)
-sys.modules["process_conftest"] = conftest
-spec.loader.exec_module(conftest)
 
 
 class TimedOut(BaseException):
@@ -33,11 +27,11 @@ def raise_timed_out(*_: Any) -> None:
     raise TimedOut
 
 
-def make(entry: str, work_dir: Path, trace: str) -> ChildProcess:
+def make(entry: str, job: Path, trace: str) -> ChildProcess:
     logger = logging.Logger("task")
     logger.addHandler(logging.NullHandler())
     return ChildProcess(
-        conftest.new_job(work_dir),
+        Job.from_json(job.read_text()),
         environ=child_environ(os.environ, {trace: "1", "PYTHONPATH": str(HERE)}),
         logger=logger,
         on_event=lambda event: None,
@@ -108,5 +102,5 @@ def measured(child: ChildProcess, *_: str) -> None:
 
 
 if __name__ == "__main__":
-    mode, entry, work_dir, trace, *arguments = sys.argv[1:]
-    globals()[mode](make(entry, Path(work_dir), trace), *arguments)
+    mode, entry, job, trace, *arguments = sys.argv[1:]
+    globals()[mode](make(entry, Path(job), trace), *arguments)

@@ -63,12 +63,12 @@ def test_the_child_and_its_family_die_soon_after_a_killed_parent(parent, trace, 
 
 
 def test_a_parent_killed_at_any_time_of_the_start_leaves_nothing(parent, trace):
-    for step in range(12):
+    for step in range(8):
         task = parent("plain", "sleeps")
         until = time.monotonic() + 20
         while not trace.living() and time.monotonic() < until:
             pass
-        time.sleep(step * 0.01)
+        time.sleep(step * 0.02)
         task.process.kill()
         task.process.wait()
         trace.seconds_until_gone(BOUND)
@@ -84,8 +84,8 @@ def test_the_family_of_a_parent_that_was_stopped_before_it_was_killed_dies_too(p
 
 
 def test_a_timeout_at_any_time_of_the_start_leaves_nothing(parent, trace):
-    for step in range(15):
-        task = parent("time_out_after", "sleeps", str(0.001 + step * 0.008))
+    for step in range(10):
+        task = parent("time_out_after", "sleeps", str(0.001 + step * 0.015))
         assert "raised TimedOut" in task.output()
         trace.seconds_until_gone(BOUND)
 
@@ -149,9 +149,9 @@ def test_terminate_from_several_threads_returns_when_the_group_is_gone(child, tr
 
 
 def test_terminate_from_a_thread_at_any_time_of_the_start_leaves_nothing(child, trace):
-    for step in range(20):
+    for step in range(12):
         process = child("sleeps")
-        timer = threading.Timer(step * 0.005, process.terminate)
+        timer = threading.Timer(step * 0.01, process.terminate)
         timer.start()
         with pytest.raises(ProcessError, match="ended because its task was ended"):
             process.run()

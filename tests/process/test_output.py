@@ -184,7 +184,7 @@ def test_a_secret_the_cut_goes_through_is_masked(child, log):
     assert "***" in text
 
 
-def test_airflow_s_task_log_has_level_and_logger(work_dir, trace):
+def test_airflow_s_task_log_has_level_and_logger(job_file, tmp_path, trace):
     """Through the handlers Airflow itself sets up in a task's process, which write JSON."""
     script = "\n".join(
         (
@@ -202,8 +202,8 @@ def test_airflow_s_task_log_has_level_and_logger(work_dir, trace):
             "print(out.getvalue().decode())",
         )
     )
-    command = [sys.executable, "-c", script, str(work_dir), trace.name, str(Path(__file__).parent / "parent_script.py")]
-    environ = {**os.environ, "AIRFLOW_HOME": str(work_dir / "airflow")}
+    command = [sys.executable, "-c", script, str(job_file), trace.name, str(Path(__file__).parent / "parent_script.py")]
+    environ = {**os.environ, "AIRFLOW_HOME": str(tmp_path / "airflow")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

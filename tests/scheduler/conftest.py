@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from deployment_fixture import EXAMPLES, Deployment
 from git_fixture import GitRepository
+from scheduler_fixture import RealAirflow
 
 HERE = Path(__file__).parent
 
@@ -105,3 +106,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 def real_airflow_environ(shop: Shop) -> dict[str, str]:
     """See the fixture of this name in `scheduler_fixture`."""
     return shop.environ
+
+
+@pytest.fixture(scope="session")
+def airflow(real_airflow: RealAirflow) -> RealAirflow:
+    """The real Airflow with all DAGs of these tests."""
+    real_airflow.add_dags(
+        EXAMPLES / "git_history.py", EXAMPLES / "backfill_window.py", *sorted((HERE / "dags").glob("*.py"))
+    )
+    return real_airflow

@@ -1,0 +1,106 @@
+"""Whatever ends a task under a real scheduler, nothing that its source started is left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from scheduler_fixture import describe, running
+
+# Five seconds from the signal, and the second in which the supervisor asks the server whether to go on.
+BOUND = 6.0
+
+
+class Family:
+    """The processes of a hanging source: the child, and two that ignore SIGTERM, one in a session of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.pids: dict[str, int] = {}
+
+    def wait_until_it_hangs(self, airflow, bound: float = 90.0) -> None:
+        deadline = time.monotonic() + bound
+        while not (self._folder / "child").exists():
+            assert time.monotonic() < deadline, f"the source did not start\n{airflow.component_logs()}"
+            time.sleep(0.1)
+        self.pids = {name: int((self._folder / name).read_text()) for name in ("child", "grandchild", "stray")}
+        assert sorted(running(self.pids.values())) == sorted(self.pids.values())
+
+    @property
+    def task_runner(self) -> psutil.Process:
+        """The process in which Airflow runs the operator."""
+        return psutil.Process(self.pids["child"]).parent()
+
+    def seconds_until_gone(self, bound: float) -> float:
+        started = time.monotonic()
+        while left := running(self.pids.values()):
+            waited = time.monotonic() - started
+            assert waited < bound, f"left after {waited:.1f} s: {[describe(pid) for pid in left]}"
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+
+@pytest.fixture
+def family(tmp_path):
+    return Family(tmp_path)
+
+
+@pytest.fixture
+def hang(airflow, family, tmp_path):
+    """Trigger a DAG whose source hangs, and wait until it does."""
+    triggered = []
+
+    def trigger(dag_id: str) -> str:
+        run_id = airflow.trigger(dag_id, conf={"folder": str(tmp_path)})
+        triggered.append((dag_id, run_id))
+        family.wait_until_it_hangs(airflow)
+        return run_id
+
+    yield trigger
+    for dag_id, run_id in triggered:
+        if airflow.run(dag_id, run_id).state not in ("success", "failed"):
+            airflow.mark(dag_id, run_id, "load", "failed")
+
+
+def test_marking_a_task_failed_ends_its_source_and_all_it_started(airflow, hang, family, record_property):
+    run_id = hang("hanging")
+    runner = family.task_runner
+    airflow.mark("hanging", run_id, "load", "failed")
+    seconds = family.seconds_until_gone(BOUND)
+    record_property("seconds_after_marking", round(seconds, 2))
+    print(f"marked failed: gone after {seconds:.2f} s")
+    assert airflow.wait("hanging", run_id).states == {"load": "failed"}
+    runner.wait(BOUND)
+    print([(line.level, line.event) for line in airflow.task_log("hanging", run_id, "load")][-12:])
+
+
+def test_clearing_a_running_task_ends_its_source_and_all_it_started(airflow, hang, family, record_property):
+    run_id = hang("hanging")
+    airflow.clear("hanging", run_id, "load")
+    seconds = family.seconds_until_gone(BOUND)
+    record_property("seconds_after_clearing", round(seconds, 2))
+    print(f"cleared: gone after {seconds:.2f} s")
+    airflow.mark("hanging", run_id, "load", "failed")
+
+
+def test_an_execution_timeout_ends_the_source_and_all_it_started(airflow, hang, family, record_property):
+    run_id = hang("hanging_until_timeout")
+    run = airflow.wait("hanging_until_timeout", run_id)
+    assert run.states == {"load": "failed"}
+    seconds = family.seconds_until_gone(BOUND)
+    print(f"timed out: gone {seconds:.2f} s after the task had failed; it took {run.task('load')['duration']} s")
+    print([(line.level, line.event) for line in airflow.task_log("hanging_until_timeout", run_id, "load")][-8:])
+
+
+@pytest.mark.parametrize("who", ["task runner", "supervisor"])
+def test_nothing_outlives_a_killed_task_process(airflow, hang, family, record_property, who):
+    run_id = hang("hanging")
+    runner = family.task_runner
+    victim = runner if who == "task runner" else runner.parent()
+    print(who, victim, runner.cmdline())
+    victim.kill()
+    seconds = family.seconds_until_gone(BOUND)
+    record_property("seconds_after_sigkill", round(seconds, 2))
+    print(f"{who} killed: gone after {seconds:.2f} s")
