@@ -111,7 +111,7 @@ class NilusHook(BaseHook):
 
         options = options or RunOptions()
         started = time.monotonic()
-        self._register_secrets()
+        self._register_secrets(workflow)
         store = self._store()
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
             record = store.read(task_run.state_key)
@@ -321,9 +321,16 @@ class NilusHook(BaseHook):
         )
         return moved
 
-    def _register_secrets(self) -> None:
-        password = self.source_env.get(_PASSWORD) or os.environ.get(_PASSWORD)
-        self._mask(*self.source_env.values(), *([password] if password else []))
+    def _register_secrets(self, workflow: Workflow) -> None:
+        """Have Airflow hide what the author gave, and what fills an address and is secret by its name."""
+        from nilus.redaction import looks_secret
+        from nilus.runtime.address import names
+
+        filled = names(workflow.source.address) | names(workflow.sink.address)
+        self._mask(
+            *self.source_env.values(),
+            *(os.environ.get(name, "") for name in {_PASSWORD, *filter(looks_secret, filled)}),
+        )
 
     def _mask(self, *secrets: str) -> None:
         from airflow.sdk.log import mask_secret

@@ -72,3 +72,8 @@ def fill(address: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
         return match.group()
 
     return _PLACEHOLDER.sub(value, address), list(missing)
+
+
+def names(address: str) -> set[str]:
+    """Return the names of the environment that the address is filled with."""
+    return set(_PLACEHOLDER.findall(address))
