@@ -41,12 +41,17 @@ CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DeploymentSettings:
-    """What the deployment decides. `cache_max_bytes` is in bytes; `home` is Airflow's home folder."""
+    """What the deployment decides.
+
+    `cache_max_bytes` is in bytes; `home` is Airflow's home folder; `log_level` the level below which Airflow itself
+    drops records.
+    """
 
     cache_dir: Path
     cache_max_bytes: int
     allowed_protocols: tuple[str, ...]
     home: Path
+    log_level: str
 
 
 def deployment_settings() -> DeploymentSettings:
@@ -58,9 +63,9 @@ def deployment_settings() -> DeploymentSettings:
     import os
 
     from airflow.sdk.configuration import conf
-    from nilus.repository import default_cache_dir
 
     from nilus.errors import WorkflowError
+    from nilus.repository import default_cache_dir
 
     cache_dir = conf.get(SECTION, "cache_dir", fallback="") or ""
     size = conf.get(SECTION, "cache_max_bytes", fallback="10000000000")
@@ -77,4 +82,5 @@ def deployment_settings() -> DeploymentSettings:
         cache_max_bytes=int(size),
         allowed_protocols=tuple(part.strip().lower() for part in protocols.split(",") if part.strip()),
         home=Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser(),
+        log_level=conf.get("logging", "logging_level", fallback="INFO") or "INFO",
     )

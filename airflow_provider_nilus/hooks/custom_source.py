@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from nilus.git import Credentials
-    from nilus.repository import Checkout
-    from nilus.workflow import Repo, Workflow
-
     from airflow_provider_nilus.process import ChildProcess
     from airflow_provider_nilus.state.record import Record
     from airflow_provider_nilus.state.store import StateStore
+    from nilus.git import Credentials
+    from nilus.repository import Checkout
     from nilus.runtime.events import Event, Loaded, Unsettled
     from nilus.runtime.job import Job
+    from nilus.workflow import Repo, Workflow
 
 _USERNAME, _PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"
 
@@ -231,9 +230,10 @@ class NilusHook(BaseHook):
         from nilus.runtime.address import fill, fold
         from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
+        deployment = deployment_settings()
         sink = resolve_sink(
             fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
-            home=deployment_settings().home,
+            home=deployment.home,
             get_connection=self.get_connection,
         )
         self._mask(*sink.secrets)
@@ -258,6 +258,7 @@ class NilusHook(BaseHook):
             backfill=options.backfill,
             on_rerun=options.on_rerun,
             env_names=sorted(self.source_env),
+            log_level=deployment.log_level,
         )
 
     def _run_child(self, job: Job) -> Loaded:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     import jinja2
     from airflow.sdk import Context
-    from nilus.workflow import Workflow
 
     from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
     from airflow_provider_nilus.state.store import StateStore
+    from nilus.workflow import Workflow
 
 Interval = str | tuple[str, str] | list[str] | None
 
