@@ -77,6 +77,7 @@ class ChildProcess:
         on_event: called with each `Progress` and `Prepared`.
         answer: called with each `Unsettled`; what it returns is the answer.
         mask: removes secrets from texts that are logged or raised.
+        lost: tells whether nobody is left who would hear of the result; the run then ends.
         python: the interpreter to start.
         extra_args: further arguments of `python -m nilus.runtime`.
         grace_seconds: time between SIGTERM and SIGKILL when the group is ended.
@@ -91,6 +92,7 @@ class ChildProcess:
         on_event: Callable[[Event], None],
         answer: Callable[[Unsettled], dict[str, Any]],
         mask: Callable[[str], str] = str,
+        lost: Callable[[], bool] = bool,
         python: str = sys.executable,
         extra_args: Sequence[str] = (),
         grace_seconds: float = 2.0,
@@ -102,6 +104,7 @@ class ChildProcess:
         self._on_event = on_event
         self._answer = answer
         self._mask = mask
+        self._lost = lost
         frame = f"\x1e{secrets.token_hex(8)}"
         self._command = [python, "-P", "-m", "nilus.runtime", "--frame", frame]
         self._extra_args = list(extra_args)
@@ -187,6 +190,16 @@ class ChildProcess:
                 self._receivers[stream](data)
             quiet = not received
             self._read_memory(pause=_TICK_SECONDS)
+            self._raise_if_lost()
+
+    def _raise_if_lost(self) -> None:
+        if self._lost():
+            raise ProcessError(
+                "The run was ended because the supervisor of its task is gone.",
+                expected="Airflow's process that started this task, for as long as the task runs",
+                found="that it has ended, perhaps killed because memory ran out",
+                remedy="Airflow notices the missing heartbeat and fails the task or runs it again",
+            )
 
     def _read_memory(self, pause: float = 0.0) -> None:
         if self._memory and self._group.pid:

@@ -31,4 +31,6 @@ with DAG(
             "address": "dataos://lakehouse",
             "options": {"dest-table": "shop", "incremental-strategy": "merge"},
         },
+        # The operator's default is 1, which protects a cursor. Windows move none: several days may be loaded at once.
+        max_active_tis_per_dag=3,
     )

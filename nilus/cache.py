@@ -16,6 +16,7 @@ that have the same hash: there is a fixed number of them, and none is ever delet
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -185,7 +186,7 @@ class Cache:
             content = staging.folder / _ENTRY / self._content
             content.mkdir(parents=True, mode=0o700)
             details = make(content, staging)
-            fingerprint = file_tree.fingerprint(content)
+            fingerprint = dataclasses.replace(file_tree.fingerprint(content), size=file_tree.disk_size(content))
             marker = {"format": _FORMAT, "key": key, "content": fingerprint.as_dict(), "details": details}
             entry = self._publish(key, staging, marker)
             if entry is None:
@@ -231,6 +232,15 @@ class Cache:
         finally:
             lock.release()
             staging.discard(self._log)
+
+    def forget(self, key: str) -> bool:
+        """Remove an entry unless somebody uses it; return whether it was removed.
+
+        Raises:
+            NilusError: the cache cannot be used.
+        """
+        with cache_folder.translated(self._error, self.root):
+            return self._remove_unused(key)
 
     def prune(self, max_bytes: int) -> None:
         """Remove entries that nobody uses, least recently used first, until the rest has room in `max_bytes`.

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from nilus.errors import NilusError
+from nilus.errors import NilusError, RepositoryError
 
 NAME = "airflow-provider-nilus"
 
@@ -42,10 +42,22 @@ def default_cache_dir() -> Path:
     """Return this user's cache directory for this package: `$XDG_CACHE_HOME`, or `~/.cache`, and our name.
 
     The variable counts only if it is absolute, as the XDG base directory specification says. Nothing is made.
+
+    Raises:
+        RepositoryError: this user has no home directory. A shared one, such as /tmp, would not be safe.
     """
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(xdg) if Path(xdg).is_absolute() else Path.home() / ".cache"
-    return base / NAME
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if xdg.is_absolute():
+        return xdg / NAME
+    try:
+        return Path.home() / ".cache" / NAME
+    except RuntimeError:
+        raise RepositoryError(
+            "There is no place for the cache: the worker's user has no home directory.",
+            expected="cache_dir in the settings, or one of the variables XDG_CACHE_HOME and HOME",
+            found="none of them",
+            remedy="Set cache_dir to a folder the worker's user owns.",
+        ) from None
 
 
 def prepare(root: Path, error: type[NilusError]) -> None:

@@ -17,7 +17,7 @@ _USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
 class Kind:
     """One kind of failure.
 
-    `pattern` is looked for in what git printed (in English: git runs with LC_ALL=C); `summary` goes on from
+    `pattern` is looked for in what git printed (in English: git runs in the C locale); `summary` goes on from
     "git could not … <repository>: ".
     """
 

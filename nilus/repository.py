@@ -166,7 +166,9 @@ def _resolve(git: Git, ref: str) -> refs.ResolvedRef:
 
 
 def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Checkout:
-    cache = Cache(settings.cache_dir / _BUCKET, content=_CONTENT, error=RepositoryError, log=_log)
+    cache = Cache(
+        settings.cache_dir.expanduser().absolute() / _BUCKET, content=_CONTENT, error=RepositoryError, log=_log
+    )
 
     def make(content: Path, staging: Staging) -> dict[str, Any]:
         _warn_of_clear_text(git)

@@ -263,6 +263,7 @@ class NilusHook(BaseHook):
 
     def _run_child(self, job: Job) -> Loaded:
         from airflow_provider_nilus.process import ChildProcess, child_environ
+        from airflow_provider_nilus.supervisor import Supervisor
         from nilus.errors import ProcessError
 
         self._child = ChildProcess(
@@ -272,6 +273,7 @@ class NilusHook(BaseHook):
             on_event=self._on_event,
             answer=self._answer,
             mask=self._redact,
+            lost=Supervisor().gone,
         )
         if self._terminated:
             raise ProcessError(

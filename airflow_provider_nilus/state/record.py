@@ -63,10 +63,14 @@ class Record(BaseModel):
         rows: dict[str, int],
         state: dict[str, Any],
         committed_at: datetime | None = None,
+        version: int | None = None,
     ) -> Record:
-        """Return the record with a new head; the old one becomes the newest of the history."""
+        """Return the record with a new head; the old one becomes the newest of the history.
+
+        `version` is given where commits were taken back, so that it does not go back with them.
+        """
         head = Commit(
-            version=self.version + 1,
+            version=version or self.version + 1,
             run_id=run_id,
             run_type=run_type,
             commit=commit,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.dictionary import DictionaryProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
-from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
+from dlt.extract.incremental.context import TimeIntervalContext
 
 from nilus.runtime.job import Job
 
@@ -72,6 +74,7 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
             "max_parallel_items": max(20, job.source.extract_parallelism),
         },
         "normalize": {"parquet_normalizer": {"add_dlt_load_id": True, "add_dlt_id": True}},
+        "load": {"truncate_staging_dataset": True},
     }
     for name in job.env_names:
         if name.startswith(_SOURCE_CONFIG_PREFIX) and name in environ:
@@ -98,4 +101,18 @@ def isolated(run_dir: str, values: dict[str, Any]) -> Iterator[None]:
     """
     # Not `switched_run_context`: it makes the default context first, which imports Airflow where it is installed.
     with Container().injectable_context(PluggableRunContext(IsolatedRunContext(run_dir, values))):
+        yield
+
+
+@contextmanager
+def scheduled(start: datetime | None, end: datetime | None) -> Iterator[None]:
+    """Let dlt know the run's interval for the time of the block; None in either place is no interval.
+
+    It is there for incrementals that say `allow_external_schedulers=True`, and for `nilus.current.interval`.
+    """
+    interval = None if start is None or end is None else (start, end)
+    context = TimeIntervalContext(interval, allow_external_schedulers=False)
+    # Without one, dlt would look for it in the environment and in Airflow.
+    context._detect = lambda: None  # type: ignore[method-assign]
+    with Container().injectable_context(context):
         yield

@@ -2,122 +2,77 @@
 
 from __future__ import annotations
 
+import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.destination.exceptions import DestinationTerminalException, WithJobError
+from dlt.common.exceptions import TerminalException
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.extract.exceptions import PipeException
 from dlt.extract.incremental.exceptions import (
     IncrementalCursorInvalidCoercion,
     IncrementalCursorPathHasValueNone,
     IncrementalCursorPathMissing,
 )
+from dlt.load.exceptions import LoadClientJobException
+from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import DestinationError, NilusError, SourceError
 
 _MESSAGE_LIMIT = 2_000
-_CURSOR_ERRORS = (
-    IncrementalCursorPathMissing,
-    IncrementalCursorPathHasValueNone,
-    IncrementalCursorInvalidCoercion,
-)
 
 
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from, outermost first; dlt keeps the inner one in `exception` too."""
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error]
+@dataclass(frozen=True)
+class Where:
+    """Where a run reads and writes, as messages name it.
+
+    Attributes:
+        checkout: root of the checkout.
+        destination: the sink's address as it may be shown.
+        secrets: texts that no message may hold.
+        refusals: what the destination says when another try cannot help.
+    """
+
+    checkout: Path
+    destination: str
+    secrets: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+@contextmanager
+def said(where: Where) -> Iterator[None]:
+    """Turn what is raised inside, by a step of dlt or by the destination itself, into an error of ours.
+
+    Raises:
+        SourceError: extracting or normalizing failed.
+        DestinationError: the destination could not be reached, read or loaded into.
+    """
+    try:
+        yield
+    except NilusError:
+        raise
+    except PipelineStepFailed as error:
+        raise _without_secrets(_step_error(error, where), where.secrets) from error
+    except Exception as error:
+        raise _without_secrets(_destination_error(error, where), where.secrets) from error
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Return the error and what it was raised from, outermost first; dlt keeps the inner one in `exception` too."""
+    found: list[BaseException] = []
+    todo: list[object] = [error]
     while todo:
         current = todo.pop(0)
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        inner = getattr(current, "exception", None)
-        todo.append(inner if isinstance(inner, BaseException) else None)
-        todo.append(current.__cause__ or (None if current.__suppress_context__ else current.__context__))
-
-
-def translate(error: PipelineStepFailed, *, checkout: Path, destination: str) -> NilusError:
-    """Return our error for a failed step.
-
-    Args:
-        error: what dlt raised.
-        checkout: root of the checkout, to say where in the source's code it happened.
-        destination: the sink's address as it may be shown.
-    """
-    errors = list(chain(error))
-    for inner in errors:
-        if isinstance(inner, NilusError):
-            return inner
-    if error.step == "load":
-        return _load_error(errors, destination)
-    if error.step == "normalize":
-        inner = errors[-1]
-        return SourceError(
-            f"The extracted rows cannot be normalized: {_text(inner)}",
-            expected="rows that fit the tables' schema and its contract",
-            found=type(inner).__name__,
-            remedy="correct the rows, the column hints or the schema contract; nothing was loaded",
-        )
-    return _extract_error(errors, checkout)
-
-
-def _load_error(errors: list[BaseException], destination: str) -> DestinationError:
-    for inner in errors:
-        message = getattr(inner, "failed_message", None)
-        if isinstance(inner, WithJobError) and message:
-            terminal = isinstance(inner, DestinationTerminalException)
-            return DestinationError(
-                f"A load job failed: {str(message).strip()[:_MESSAGE_LIMIT]}",
-                expected=f"every load job to reach {destination}",
-                found=f"job {getattr(inner, 'job_id', '?')}",
-                remedy="see the message: it is the destination's own. What this load left is removed by the next try"
-                if terminal
-                else "the job was tried again several times; see the message, it is the destination's own",
-                retryable=not terminal,
-            )
-    inner = errors[-1]
-    return DestinationError(
-        f"Loading failed: {_text(inner)}",
-        expected=f"a load into {destination}",
-        found=type(inner).__name__,
-        remedy="check that the destination is reachable and its credentials are right",
-        retryable=not isinstance(inner, DestinationTerminalException | ConfigurationException),
-    )
-
-
-def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
-    resource = next((inner.pipe_name for inner in errors if isinstance(inner, PipeException)), None)
-    who = f"Resource {resource!r}" if resource else "The source"
-    cursor = next((inner for inner in errors if isinstance(inner, _CURSOR_ERRORS)), None)
-    if cursor is not None:
-        return SourceError(
-            f"{who}: the incremental-key does not fit its rows",
-            expected="every row to have a value under the key that compares with the interval or the cursor",
-            found=_first_line(cursor),
-            remedy="correct incremental-key, or give the resource an incremental of its own that says what to do",
-        )
-    inner = _deepest_user_error(errors, checkout)
-    where = place(inner, checkout)
-    return SourceError(
-        f"{who} failed{f' at {where}' if where else ''}: {_text(inner)}",
-        expected="the source to yield its rows",
-        found=type(inner).__name__,
-        remedy="see the traceback above; correct the source, or run the task again if its upstream was unavailable",
-        retryable=not isinstance(inner, ConfigurationException),
-    )
-
-
-def _deepest_user_error(errors: list[BaseException], checkout: Path) -> BaseException:
-    """The exception the source itself met: the first that is not dlt's own and touches the checkout, or the last."""
-    for inner in errors:
-        if not type(inner).__module__.startswith("dlt.") and place(inner, checkout):
-            return inner
-    return errors[-1]
+        if isinstance(current, BaseException) and all(current is not one for one in found):
+            found.append(current)
+            context = None if current.__suppress_context__ else current.__context__
+            todo += [getattr(current, "exception", None), current.__cause__ or context]
+    return found
 
 
 def place(error: BaseException, checkout: Path) -> str:
@@ -129,8 +84,163 @@ def place(error: BaseException, checkout: Path) -> str:
     return ""
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:_MESSAGE_LIMIT]
+def _step_error(error: PipelineStepFailed, where: Where) -> NilusError:
+    errors = chain(error)
+    for inner in errors:
+        if isinstance(inner, NilusError):
+            return inner
+    if error.step == "extract":
+        return _extract_error(errors, where.checkout)
+    if error.step == "normalize":
+        return _normalize_error(errors)
+    return _destination_error(error, where)
+
+
+def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
+    resource = next((inner.pipe_name for inner in errors if isinstance(inner, PipeException)), None)
+    who = f"Resource {resource!r}" if resource else "The source"
+    for cursor in errors:
+        what = _cursor_fault(cursor)
+        if what:
+            return SourceError(
+                f"{who}: its cursor does not fit its rows",
+                expected="a value in the cursor's column in every row, all of the type the cursor has",
+                found=what,
+                remedy="correct incremental-key or the rows, or give the resource an incremental of its own that says "
+                "what to do (on_cursor_value_missing); a cursor of another type is left behind by full-refresh",
+            )
+    inner = _source_s_own(errors, checkout)
+    at = place(inner, checkout)
+    return SourceError(
+        f"{who} failed{f' at {at}' if at else ''}: {_text(inner)}",
+        expected="the source to yield its rows",
+        found=type(inner).__name__,
+        remedy="see the traceback above; correct the source, or run the task again if its upstream was unavailable",
+        retryable=not isinstance(inner, ConfigurationException),
+    )
+
+
+def _cursor_fault(error: BaseException) -> str:
+    """Say what is wrong with a cursor's column; dlt's own texts hold the row."""
+    if isinstance(error, IncrementalCursorPathMissing):
+        return f"a row without {error.json_path!r}"
+    if isinstance(error, IncrementalCursorPathHasValueNone):
+        return f"a row with None in {error.json_path!r}"
+    if isinstance(error, IncrementalCursorInvalidCoercion):
+        return (
+            f"a cursor of type {type(error.cursor_value).__name__}, and a row with {_kind(error.item)} in "
+            f"{error.cursor_path!r}"
+        )
+    return ""
+
+
+def _kind(value: object) -> str:
+    # What dlt says instead of a value where a whole column was compared.
+    return "a column of another type" if value == "<arrow column>" else f"a value of type {type(value).__name__}"
+
+
+def _source_s_own(errors: list[BaseException], checkout: Path) -> BaseException:
+    """Return the exception the source itself met: the first that is not dlt's and touches the checkout, or the last."""
+    for inner in errors:
+        if not type(inner).__module__.startswith("dlt.") and place(inner, checkout):
+            return inner
+    return _root(errors)
+
+
+def _normalize_error(errors: list[BaseException]) -> SourceError:
+    job = next((inner for inner in errors if isinstance(inner, NormalizeJobFailed)), None)
+    inner = _root(errors)
+    table = f" of table {job.job_id.partition('.')[0]!r}" if job else ""
+    return SourceError(
+        f"The extracted rows{table} cannot be normalized: {_text(inner)}",
+        expected="rows that fit the table's schema and its contract",
+        found=type(inner).__name__,
+        remedy="correct the rows, the column hints or the schema contract; nothing was loaded",
+    )
+
+
+def _root(errors: Sequence[BaseException]) -> BaseException:
+    """Return what it all was raised from on purpose: what merely happened before does not count."""
+    current = errors[0]
+    while True:
+        inner = getattr(current, "exception", None) or current.__cause__
+        if not isinstance(inner, BaseException):
+            return current
+        current = inner
+
+
+def _destination_error(error: BaseException, where: Where) -> DestinationError:
+    errors = chain(error)
+    job = next((inner for inner in errors if isinstance(inner, LoadClientJobException)), None)
+    said = _said_by_destination(errors)
+    retryable = _can_retry(errors, said, where.refusals)
+    what = f"Loading into {where.destination} failed"
+    found = ""
+    if job is not None:
+        table = job.job_id.partition(".")[0]
+        what = f"A load job of table {table!r} failed"
+        found = f"job {job.job_id}"
+    elif any(isinstance(inner, DestinationConnectionError) for inner in errors) or _is_sync(error):
+        what = f"{where.destination} cannot be reached or read"
+    return DestinationError(
+        f"{what}: {said}",
+        expected=f"every load job to reach {where.destination}" if job else f"a load into {where.destination}",
+        found=found,
+        remedy=_remedy(retryable=retryable, is_job=job is not None),
+        retryable=retryable,
+    )
+
+
+def _is_sync(error: BaseException) -> bool:
+    return isinstance(error, PipelineStepFailed) and error.step == "sync"
+
+
+def _said_by_destination(errors: list[BaseException]) -> str:
+    """Return the destination's own message: the driver's, where dlt wrapped it."""
+    for inner in errors:
+        if isinstance(inner, DatabaseException):
+            return _message(inner.dbapi_exception)
+        if isinstance(inner, DestinationConnectionError):
+            return _message(inner.inner_exc)
+        if isinstance(inner, ConfigurationException):
+            return _message(inner)
+    job = next((inner for inner in errors if isinstance(inner, LoadClientJobException)), None)
+    if job is not None and isinstance(job.client_exception, BaseException):
+        return _text(job.client_exception)
+    return _text(_root(errors))
+
+
+def _can_retry(errors: list[BaseException], said: str, refusals: Sequence[str]) -> bool:
+    if any(re.search(refusal, said, re.IGNORECASE) for refusal in refusals):
+        return False
+    return not any(isinstance(inner, TerminalException | ConfigurationException) for inner in errors)
+
+
+def _remedy(*, retryable: bool, is_job: bool) -> str:
+    if not retryable:
+        return "see the message, it is the destination's own: another try meets the same"
+    if is_job:
+        return "see the message, it is the destination's own; the job was tried several times"
+    return "check that the destination is up and can be reached from this worker; the task may be tried again"
+
+
+def _without_secrets(error: NilusError, secrets: Sequence[str]) -> NilusError:
+    def clean(text: str) -> str:
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    return type(error)(
+        clean(error.message),
+        expected=clean(error.expected),
+        found=clean(error.found),
+        remedy=error.remedy,
+        retryable=error.retryable,
+    )
+
+
+def _message(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__)[:_MESSAGE_LIMIT]
 
 
 def _text(error: BaseException) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import dlt
 from dlt.extract import DltResource, DltSource
+from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
+from nilus.runtime import incremental, type_hints
 from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
 
@@ -23,6 +24,7 @@ _NOT_YET = {
     "cluster_by": "sink.options.cluster-by",
     "staging_bucket": "sink.options.staging-bucket",
 }
+_SCD2: Any = {"disposition": "merge", "strategy": "scd2"}
 
 
 def refuse_unavailable(job: Job) -> None:
@@ -45,25 +47,27 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
     """Put the workflow's options on the selected resources of `source`, in place.
 
     Raises:
-        WorkflowError: `merge` without a key, `delete+insert` without an incremental key.
+        WorkflowError: `merge` without a key, `delete+insert` without an incremental key, `scd2` for a part of the
+            rows without a key.
     """
     source.max_table_nesting = job.source.max_table_nesting
     if job.source.yield_limit is not None:
         source.add_limit(job.source.yield_limit)
-    _apply_types(source, job.source.type_hints)
-    resources = list(source.selected_resources.values())
-    for resource in resources:
-        own_disposition = _own(resource, "write_disposition") is not None
-        _apply_table(resource, job.sink.table, alone=len(resources) == 1)
+    type_hints.apply(source, job.source.type_hints)
+    strategy = "none" if handles_incrementality else job.sink.strategy
+    for resource in source.selected_resources.values():
+        _apply_table(resource, job.sink.table, alone=len(source.resources) == 1)
         if job.source.primary_key and _own(resource, "primary_key") is None:
             resource.apply_hints(primary_key=job.source.primary_key)
-        _apply_incremental(resource, job, reading)
-        if own_disposition:
-            _warn_of_reset(resource, reading)
-        elif handles_incrementality or job.sink.strategy == "none":
-            resource.apply_hints(write_disposition="append")
-        else:
-            _apply_strategy(resource, job)
+        own_disposition = _own(resource, "write_disposition") is not None
+        if not own_disposition:
+            _STRATEGIES[strategy](resource, job, reading)
+        elif _disposition(resource) == "merge" and not _has_key(resource) and not _is_scd2(resource):
+            log.warning("Resource %r merges but has no key: its rows are appended", resource.name)
+        disposition = _disposition(resource)
+        incremental.apply(resource, source, job, reading, disposition=disposition, is_own=own_disposition)
+        if disposition == "replace":
+            _warn_of_reset(resource, job, reading)
 
 
 def _own(resource: DltResource, hint: str) -> Any:
@@ -71,12 +75,28 @@ def _own(resource: DltResource, hint: str) -> Any:
     return (resource._hints or {}).get(hint)
 
 
-def _apply_types(source: DltSource, type_hints: dict[str, str]) -> None:
-    if not type_hints:
-        return
-    normalize = source.schema.naming.normalize_path
-    preferred: Any = {normalize(column): kind for column, kind in type_hints.items()}
-    source.schema.update_preferred_types(preferred)
+def _disposition(resource: DltResource) -> str:
+    """Return the disposition of the resource; an empty text if it depends on each row."""
+    value = resource.write_disposition
+    if isinstance(value, dict):
+        return str(value["disposition"])
+    return value if isinstance(value, str) else ""
+
+
+def _is_scd2(resource: DltResource) -> bool:
+    value: Any = resource.write_disposition
+    return isinstance(value, dict) and value.get("strategy") == "scd2"
+
+
+def _has_key(resource: DltResource) -> bool:
+    """Tell whether the resource names a primary or merge key, also as a hint of a column."""
+    if _own(resource, "primary_key") or _own(resource, "merge_key"):
+        return True
+    try:
+        columns = resource.compute_table_schema()["columns"].values()
+    except DataItemRequiredForDynamicTableHints:  # its hints depend on each row
+        return True
+    return any(column.get("primary_key") or column.get("merge_key") for column in columns)
 
 
 def _apply_table(resource: DltResource, table: str | None, *, alone: bool) -> None:
@@ -94,55 +114,70 @@ def _apply_table(resource: DltResource, table: str | None, *, alone: bool) -> No
     )
 
 
-def _apply_incremental(resource: DltResource, job: Job, reading: Reading) -> None:
-    key = job.source.incremental_key
-    if key is None or reading.kind not in ("windowed", "cursor") or resource.is_transformer:
-        return
-    if resource.incremental is not None and resource.incremental.incremental is not None:
-        log.info(
-            "Resource %r brings its own incremental; incremental-key %r is not applied to it",
-            resource.name,
-            key,
+def _append(resource: DltResource, _job: Job, _reading: Reading) -> None:
+    resource.apply_hints(write_disposition="append")
+
+
+def _replace(resource: DltResource, _job: Job, _reading: Reading) -> None:
+    resource.apply_hints(write_disposition="replace")
+
+
+def _merge(resource: DltResource, _job: Job, _reading: Reading) -> None:
+    if not _has_key(resource):
+        raise WorkflowError(
+            f"incremental-strategy merge needs a key for resource {resource.name!r}",
+            expected="source.options.primary-key, or primary_key/merge_key on the resource",
+            found="neither",
+            remedy="name the columns that identify a row in primary-key, or choose append or replace",
         )
+    resource.apply_hints(write_disposition="merge")
+
+
+def _delete_insert(resource: DltResource, job: Job, _reading: Reading) -> None:
+    if job.source.incremental_key is None:
+        raise WorkflowError(
+            "incremental-strategy delete+insert needs an incremental-key",
+            expected="source.options.incremental-key",
+            found="none",
+            remedy="name the column whose values are deleted and inserted anew, or choose merge",
+        )
+    own_key = _own(resource, "merge_key")
+    resource.apply_hints(write_disposition="merge", merge_key=own_key or job.source.incremental_key)
+
+
+def _scd2(resource: DltResource, _job: Job, reading: Reading) -> None:
+    if reading.kind not in ("windowed", "cursor"):
+        resource.apply_hints(write_disposition=_SCD2)
         return
-    incremental: Any = dlt.sources.incremental(
-        key,
-        initial_value=reading.start,
-        end_value=reading.end if reading.kind == "windowed" else None,
-        primary_key=() if job.sink.strategy == "delete+insert" else None,
-    )
-    resource.apply_hints(incremental=incremental)
+    # Only a part of the rows comes: without a merge key, scd2 would retire all the others.
+    key = _own(resource, "merge_key") or _own(resource, "primary_key")
+    if not key:
+        raise WorkflowError(
+            f"incremental-strategy scd2 with an incremental-key needs a key for resource {resource.name!r}",
+            expected="source.options.primary-key, or primary_key/merge_key on the resource",
+            found="neither: every row that this run does not read would be marked as gone",
+            remedy="name the columns that identify a row in primary-key, or remove incremental-key",
+        )
+    resource.apply_hints(write_disposition=_SCD2, merge_key=key)
 
 
-def _apply_strategy(resource: DltResource, job: Job) -> None:
-    strategy = job.sink.strategy
-    if strategy in ("append", "replace"):
-        resource.apply_hints(write_disposition=strategy)  # type: ignore[arg-type]
-    elif strategy == "merge":
-        if not (_own(resource, "primary_key") or _own(resource, "merge_key")):
-            raise WorkflowError(
-                f"incremental-strategy merge needs a key for resource {resource.name!r}",
-                expected="source.options.primary-key, or primary_key/merge_key on the resource",
-                found="neither",
-                remedy="name the columns that identify a row in primary-key, or choose append or replace",
-            )
-        resource.apply_hints(write_disposition="merge")
-    elif strategy == "delete+insert":
-        if job.source.incremental_key is None:
-            raise WorkflowError(
-                "incremental-strategy delete+insert needs an incremental-key",
-                expected="source.options.incremental-key",
-                found="none",
-                remedy="name the column whose values are deleted and inserted anew, or choose merge",
-            )
-        resource.apply_hints(write_disposition="merge", merge_key=job.source.incremental_key)
-    else:
-        resource.apply_hints(write_disposition={"disposition": "merge", "strategy": "scd2"})
+_STRATEGIES = {
+    "none": _append,
+    "append": _append,
+    "replace": _replace,
+    "merge": _merge,
+    "delete+insert": _delete_insert,
+    "scd2": _scd2,
+}
 
 
-def _warn_of_reset(resource: DltResource, reading: Reading) -> None:
-    if reading.keeps_state and resource.write_disposition == "replace":
-        log.info(
-            "Resource %r has write_disposition replace: dlt resets its state at the start of every run",
+def _warn_of_reset(resource: DltResource, job: Job, reading: Reading) -> None:
+    if reading.kind == "windowed" and resource.incremental is not None:
+        log.warning(
+            "Resource %r has write disposition replace: after this run its table holds the rows of this window only",
             resource.name,
+        )
+    if any(resource.name in source.get("resources", {}) for source in job.state.values()):
+        log.warning(
+            "Resource %r has write disposition replace: dlt resets its state at the start of this run", resource.name
         )

@@ -7,121 +7,266 @@ that loaded it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dlt import Pipeline
-from dlt.destinations.sql_client import SqlClientBase
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.versioned_state import decompress_state
+from dlt.destinations.job_client_impl import SqlJobClientBase
 
+from nilus.runtime import pipeline_state
 from nilus.runtime.job import Run
+from nilus.runtime.reading import Reading
 
 TABLE = "_airflow_loads"
-_COLUMNS: dict[str, str] = {
-    "load_id": "VARCHAR(64) NOT NULL",
-    "state_key": "VARCHAR(512) NOT NULL",
-    "dag_id": "VARCHAR(512)",
-    "task_id": "VARCHAR(512)",
-    "map_index": "INTEGER",
-    "run_id": "VARCHAR(512)",
-    "try_number": "INTEGER",
-    "logical_date": "TIMESTAMP WITH TIME ZONE",
-    "interval_start": "TIMESTAMP WITH TIME ZONE",
-    "interval_end": "TIMESTAMP WITH TIME ZONE",
-    "repository": "VARCHAR(2048)",
-    "commit": "VARCHAR(64)",
-    "source": "VARCHAR(512)",
-    "started_at": "TIMESTAMP WITH TIME ZONE NOT NULL",
-    "swept_at": "TIMESTAMP WITH TIME ZONE",
+
+# Names and dlt's data types: each destination has its own names for those.
+_COLUMNS = {
+    "load_id": "text",
+    "state_key": "text",
+    "dag_id": "text",
+    "task_id": "text",
+    "map_index": "bigint",
+    "run_id": "text",
+    "try_number": "bigint",
+    "logical_date": "timestamp",
+    "interval_start": "timestamp",
+    "interval_end": "timestamp",
+    "repository": "text",
+    "commit": "text",
+    "source": "text",
+    "reading": "text",
+    "started_at": "timestamp",
+    "swept_at": "timestamp",
 }
+_ENTRY = ("load_id", "state_key", "dag_id", "task_id", "map_index", "run_id", "try_number", "reading", "started_at")
+_LOAD_ID = "_dlt_load_id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row of the journal. `landed` tells whether the load is complete (`_dlt_loads`, status 0)."""
+    """One row of the journal.
+
+    `reading` is what the run read: `full`, `windowed`, `cursor` or `self-managed`. `landed` tells whether the load is
+    complete (in `_dlt_loads` with status 0).
+    """
 
     load_id: str
     state_key: str
-    dag_id: str | None
-    task_id: str | None
-    map_index: int | None
-    run_id: str | None
-    try_number: int | None
+    dag_id: str
+    task_id: str
+    map_index: int
+    run_id: str
+    try_number: int
+    reading: str
     started_at: datetime
     landed: bool
 
 
 class Journal(Protocol):
-    """How a sink keeps the journal."""
+    """How a sink keeps the journal. Every method commits what it changes before it returns."""
 
-    def enter(self, run: Run, load_ids: list[str], *, source: str) -> None:
-        """Write and commit one row for each load id, before anything of the load can land."""
+    def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
+        """Write one row for each load id, before anything of the load can land; makes what it needs.
 
-    def unswept(self, state_key: str) -> list[Entry]:
-        """Return the key's rows that are not marked swept, oldest load first."""
+        Args:
+            run: who loads.
+            reading: what was read; its interval is entered, where it has one.
+            load_ids: of the normalized packages.
+            source: file and class.
+        """
+
+    def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+        """Return the key's rows that are not marked swept, oldest load first; none if there is no journal yet.
+
+        Args:
+            state_key: whose.
+            newer_than: a load id; loads that landed and are not newer are left out.
+            run_id: if given, the loads of this run only.
+        """
+
+    def withdraw(self, load_id: str) -> None:
+        """Remove the row of a load of which nothing was loaded."""
+
+    def sweep(self, load_id: str) -> dict[str, int]:
+        """Remove the rows a load left in any table of the dataset, and mark its entry swept, in one step.
+
+        Returns:
+            How many rows were removed, by table.
+        """
+
+    def carried_state(self, load_id: str) -> dict[str, Any] | None:
+        """Return the `sources` state that a load carried, as plain JSON; None if it carried none: it did not change."""
 
 
 class SqlJournal:
-    """The journal as a table `_airflow_loads` in the dataset of a SQL sink.
+    """The journal as a table `_airflow_loads` in the dataset of a SQL sink. See `Journal` for its methods.
 
     Args:
-        pipeline: an active dlt pipeline; its SQL client and dataset are used.
+        pipeline: an active dlt pipeline; its destination and dataset are used.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    def enter(self, run: Run, load_ids: list[str], *, source: str) -> None:
-        """Write and commit one row for each load id; makes the dataset and the table if they are missing."""
-        with self._client() as client:
-            if not client.has_dataset():
-                client.create_dataset()
-            columns = ", ".join(f"{client.escape_column_name(name)} {kind}" for name, kind in _COLUMNS.items())
-            client.execute_sql(f"CREATE TABLE IF NOT EXISTS {self._table(client)} ({columns})")
-            names = ", ".join(client.escape_column_name(name) for name in _COLUMNS)
+    def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
+        """See `Journal`."""
+        with self._dataset() as dataset:
+            dataset.make_journal()
             places = ", ".join(["%s"] * len(_COLUMNS))
             for load_id in load_ids:
-                client.execute_sql(
-                    f"INSERT INTO {self._table(client)} ({names}) VALUES ({places})",  # noqa: S608
-                    *_values(run, load_id, source).values(),
+                dataset.execute(
+                    f"INSERT INTO {dataset.table(TABLE)} ({dataset.names(_COLUMNS)}) VALUES ({places})",  # noqa: S608
+                    *_values(run, reading, load_id, source),
                 )
 
-    def unswept(self, state_key: str) -> list[Entry]:
-        """Return the key's rows that are not marked swept, oldest load first; nothing if there is no journal yet."""
-        with self._client() as client:
-            if not client.has_dataset() or not self._exists(client):
+    def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+        """See `Journal`."""
+        with self._dataset() as dataset:
+            if not dataset.has_journal():
                 return []
-            loads = client.make_qualified_table_name(self._pipeline.default_schema.loads_table_name)
-            rows = client.execute_sql(
-                f"SELECT j.load_id, j.state_key, j.dag_id, j.task_id, j.map_index, j.run_id, j.try_number,"  # noqa: S608
-                f" j.started_at, EXISTS (SELECT 1 FROM {loads} l WHERE l.load_id = j.load_id AND l.status = 0)"
-                f" FROM {self._table(client)} j WHERE j.state_key = %s AND j.swept_at IS NULL",
-                state_key,
+            landed = dataset.landed()
+            conditions = [f"{dataset.name('state_key')} = %s", f"{dataset.name('swept_at')} IS NULL"]
+            values = [state_key]
+            if newer_than is not None:
+                newer = f"CAST({dataset.name('load_id')} AS DOUBLE PRECISION) > CAST(%s AS DOUBLE PRECISION)"
+                conditions.append(f"(NOT {landed} OR {newer})")
+                values.append(newer_than)
+            if run_id is not None:
+                conditions.append(f"{dataset.name('run_id')} = %s")
+                values.append(run_id)
+            rows = dataset.execute(
+                f"SELECT {dataset.names(_ENTRY)}, {landed} FROM {dataset.table(TABLE)}"  # noqa: S608
+                f" WHERE {' AND '.join(conditions)}",
+                *values,
             )
-        return sorted((Entry(*row) for row in rows or []), key=lambda entry: float(entry.load_id))
+        entries = [Entry(**dict(zip((*_ENTRY, "landed"), row, strict=True))) for row in rows]
+        return sorted(entries, key=lambda entry: float(entry.load_id))
+
+    def withdraw(self, load_id: str) -> None:
+        """See `Journal`."""
+        with self._dataset() as dataset:
+            dataset.execute(
+                f"DELETE FROM {dataset.table(TABLE)} WHERE {dataset.name('load_id')} = %s",  # noqa: S608
+                load_id,
+            )
+
+    def sweep(self, load_id: str) -> dict[str, int]:
+        """See `Journal`."""
+        removed: dict[str, int] = {}
+        with self._dataset() as dataset, dataset.transaction():
+            condition = f"WHERE {dataset.name(_LOAD_ID)} = %s"
+            for name in dataset.tables_with(_LOAD_ID):
+                ((count,),) = dataset.execute(f"SELECT count(*) FROM {dataset.table(name)} {condition}", load_id)  # noqa: S608
+                if count:
+                    dataset.execute(f"DELETE FROM {dataset.table(name)} {condition}", load_id)  # noqa: S608
+                    removed[name] = count
+            dataset.execute(
+                f"UPDATE {dataset.table(TABLE)} SET {dataset.name('swept_at')} = %s"  # noqa: S608
+                f" WHERE {dataset.name('load_id')} = %s",
+                datetime.now(UTC),
+                load_id,
+            )
+        return removed
+
+    def carried_state(self, load_id: str) -> dict[str, Any] | None:
+        """See `Journal`."""
+        with self._dataset() as dataset:
+            rows = dataset.execute(
+                f"SELECT {dataset.name('state')} FROM {dataset.table(dataset.schema.state_table_name)}"  # noqa: S608
+                f" WHERE {dataset.name(_LOAD_ID)} = %s",
+                load_id,
+            )
+        return pipeline_state.plain(decompress_state(rows[0][0]).get("sources", {})) if rows else None
 
     @contextmanager
-    def _client(self) -> Iterator[SqlClientBase[Any]]:
-        with self._pipeline.sql_client() as client:
-            yield client
+    def _dataset(self) -> Iterator[_Dataset]:
+        client: Any = self._pipeline.destination_client()
+        with client:
+            yield _Dataset(client)
 
-    @staticmethod
-    def _table(client: SqlClientBase[Any]) -> str:
-        return client.make_qualified_table_name(TABLE)
 
-    @staticmethod
-    def _exists(client: SqlClientBase[Any]) -> bool:
-        rows = client.execute_sql(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
-            client.fully_qualified_dataset_name(quote=False).rpartition(".")[2],
-            TABLE,
+class _Dataset:
+    """The dataset through dlt's client of its destination, connected."""
+
+    def __init__(self, client: SqlJobClientBase) -> None:
+        self._client = client
+        self._sql = client.sql_client
+        self.schema = client.schema
+
+    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._sql.execute_sql(statement, *values) or ()]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._sql.begin_transaction():
+            yield
+
+    def table(self, name: str) -> str:
+        return self._sql.make_qualified_table_name(name)
+
+    def name(self, column: str) -> str:
+        return self._sql.escape_column_name(self.schema.naming.normalize_path(column))
+
+    def names(self, columns: Any) -> str:
+        return ", ".join(map(self.name, columns))
+
+    def exists(self, table: str) -> bool:
+        return self._client.get_storage_table(table)[0]
+
+    def landed(self) -> str:
+        """Return the condition that a row of the journal is about a complete load."""
+        loads = self.schema.loads_table_name
+        if not self.exists(loads):  # a first run that died before dlt made its tables
+            return "FALSE"
+        load_id = self.name("load_id")
+        complete = f"SELECT {load_id} FROM {self.table(loads)} WHERE {self.name('status')} = 0"  # noqa: S608
+        return f"({self.table(TABLE)}.{load_id} IN ({complete}))"
+
+    def has_journal(self) -> bool:
+        return self._client.is_storage_initialized() and self.exists(TABLE)
+
+    def make_journal(self) -> None:
+        self._make(self._client.is_storage_initialized, self._client.initialize_storage)
+        self._make(lambda: self.exists(TABLE), self._create_journal)
+
+    def tables_with(self, column: str) -> list[str]:
+        folder = self._sql.make_qualified_table_name_path(None, quote=False)[-1]
+        rows = self.execute(
+            "SELECT t.table_name FROM information_schema.tables t JOIN information_schema.columns c"
+            " ON c.table_schema = t.table_schema AND c.table_name = t.table_name"
+            " WHERE t.table_schema = %s AND t.table_type = 'BASE TABLE' AND c.column_name = %s",
+            folder,
+            self.schema.naming.normalize_path(column),
         )
-        return bool(rows)
+        return sorted(name for (name,) in rows)
+
+    def _create_journal(self) -> None:
+        types = self._client.type_mapper
+        columns = ", ".join(
+            f"{self.name(name)} {types.to_destination_type({'name': name, 'data_type': kind}, {'name': TABLE})}"  # type: ignore[typeddict-item]
+            for name, kind in _COLUMNS.items()
+        )
+        self.execute(f"CREATE TABLE {self.table(TABLE)} ({columns})")
+
+    @staticmethod
+    def _make(exists: Callable[[], bool], make: Callable[[], Any]) -> None:
+        """Make what is missing; another run that makes it in the same moment is as good."""
+        if exists():
+            return
+        try:
+            make()
+        except DestinationException:
+            if not exists():
+                raise
 
 
-def _values(run: Run, load_id: str, source: str) -> dict[str, Any]:
+def _values(run: Run, reading: Reading, load_id: str, source: str) -> list[Any]:
+    interval = reading.interval or (None, None)
     known = {
         "load_id": load_id,
         "state_key": run.state_key,
@@ -131,15 +276,16 @@ def _values(run: Run, load_id: str, source: str) -> dict[str, Any]:
         "run_id": run.run_id,
         "try_number": run.try_number,
         "logical_date": _date(run.logical_date),
-        "interval_start": _date(run.interval_start),
-        "interval_end": _date(run.interval_end),
+        "interval_start": _date(interval[0]),
+        "interval_end": _date(interval[1]),
         "repository": run.repository,
         "commit": run.commit,
         "source": source,
+        "reading": reading.kind,
         "started_at": datetime.now(UTC),
         "swept_at": None,
     }
-    return {name: known[name] for name in _COLUMNS}
+    return [known[name] for name in _COLUMNS]
 
 
 def _date(text: str | None) -> datetime | None:

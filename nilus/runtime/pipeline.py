@@ -10,20 +10,22 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.json import json as dlt_json
+from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.normalizers.json.relational import DataItemNormalizer
+from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_write_disposition
 from dlt.extract import DltSource
-from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import SourceError
-from nilus.runtime import call, destinations, failures, hints, loader, reading, recovery
+from nilus.runtime import call, destinations, failures, hints, loader, pipeline_state, reading, recovery
 from nilus.runtime.channel import Channel
-from nilus.runtime.context import config_values, isolated
+from nilus.runtime.context import config_values, isolated, scheduled
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
@@ -35,11 +37,11 @@ log = logging.getLogger("nilus")
 _INTERNAL_PREFIX = "_dlt_"
 
 
+@dataclass
 class _Seconds:
     """Seconds of each step, in the order they ran."""
 
-    def __init__(self) -> None:
-        self.steps: dict[str, float] = {}
+    steps: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def of(self, step: str) -> Iterator[None]:
@@ -48,6 +50,21 @@ class _Seconds:
             yield
         finally:
             self.steps[step] = round(self.steps.get(step, 0.0) + time.monotonic() - started, 3)
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """What the steps of a run share, once the source has been called."""
+
+    job: Job
+    channel: Channel
+    source: DltSource
+    source_name: str
+    sink: Sink
+    what: reading.Reading
+    pipeline: dlt.Pipeline
+    file_format: str | None
+    seconds: _Seconds
 
 
 def run(job: Job, channel: Channel) -> Loaded:
@@ -61,31 +78,41 @@ def run(job: Job, channel: Channel) -> Loaded:
         NilusError: the run failed; what it says is meant for the task log.
     """
     seconds = _Seconds()
-    checkout = Path(job.checkout)
+    checkout, base_dir = Path(job.checkout), Path(job.base_dir)
     hints.refuse_unavailable(job)
     sink = destinations.sink(job.sink)
-    import_roots(Path(job.base_dir), checkout, job.extra_path)
+    destination = sink.destination()
+    file_format = sink.file_format(destination)
+    import_roots(base_dir, checkout, job.extra_path)
     with isolated(job.work_dir, config_values(job, os.environ)):
         with seconds.of("source"):
-            found = loader.find(job.source.address, base_dir=Path(job.base_dir), checkout=checkout)
+            found = loader.find(job.source.address, base_dir=base_dir, checkout=checkout)
             handles_incrementality = found.handles_incrementality
             what = reading.decide(job, handles_incrementality=handles_incrementality)
-            source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
-            hints.apply(source, job, what, handles_incrementality=handles_incrementality)
-        log.info(
-            "Source %s (%s) at commit %s reads %s: %s into %s, schema %s",
-            found.class_name,
-            found.file,
-            job.run.commit,
-            what.kind,
-            ", ".join(source.selected_resources),
-            job.sink.display_address,
-            job.sink.dataset,
-        )
-        try:
-            return _load(job, channel, source, sink, what, seconds, f"{found.file}:{found.class_name}")
-        except PipelineStepFailed as error:
-            raise failures.translate(error, checkout=checkout, destination=job.sink.display_address) from error
+        with scheduled(what.start, what.end):
+            with seconds.of("source"):
+                source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
+                hints.apply(source, job, what, handles_incrementality=handles_incrementality)
+            log.info(
+                "Source %s (%s) at commit %s reads %s: %s into %s, schema %s",
+                found.class_name,
+                found.file,
+                job.run.commit,
+                what.kind,
+                ", ".join(source.selected_resources),
+                job.sink.display_address,
+                job.sink.dataset,
+            )
+            with failures.said(failures.Where(checkout, job.sink.display_address, sink.secrets, sink.refusals)):
+                pipeline = dlt.pipeline(
+                    pipeline_name=pipeline_name(job.run.state_key),
+                    pipelines_dir=str(Path(job.work_dir) / "pipelines"),
+                    destination=destination,
+                    dataset_name=job.sink.dataset,
+                    progress=ProgressCollector(channel.send),
+                )
+                source_name = f"{found.file}:{found.class_name}"
+                return _load(_Loading(job, channel, source, source_name, sink, what, pipeline, file_format, seconds))
 
 
 def pipeline_name(state_key: str) -> str:
@@ -94,39 +121,80 @@ def pipeline_name(state_key: str) -> str:
     return f"nilus_{readable}_{hashlib.sha256(state_key.encode()).hexdigest()[:10]}"
 
 
-def _load(
-    job: Job,
-    channel: Channel,
-    source: DltSource,
-    sink: Sink,
-    what: reading.Reading,
-    seconds: _Seconds,
-    source_name: str,
-) -> Loaded:
-    pipeline = dlt.pipeline(
-        pipeline_name=pipeline_name(job.run.state_key),
-        pipelines_dir=str(Path(job.work_dir) / "pipelines"),
-        destination=sink.destination(),
-        dataset_name=job.sink.dataset,
-        progress=ProgressCollector(channel.send),
+def _load(run: _Loading) -> Loaded:
+    start = _settle(run)
+    rows, load_ids = _extract(run)
+    state = pipeline_state.plain(dict(run.pipeline.state.get("sources", {})))
+    if run.what.warns_of_state:
+        pipeline_state.warn_of_unkept(state, start, run.source)
+    tables = _tables(run, rows, load_ids)
+    if not (tables or run.job.sink.full_refresh or (run.what.keeps_state and pipeline_state.differs(state, start))):
+        load_ids = []
+    run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
+    if load_ids:
+        with run.seconds.of("load"), run.sink.exclusive():
+            run.sink.journal(run.pipeline).enter(run.job.run, run.what, load_ids, source=run.source_name)
+            run.pipeline.load().raise_on_failed_jobs()
+    else:
+        log.info("Nothing new: no rows, and no change of state")
+    return Loaded(
+        load_ids=load_ids,
+        tables=tables,
+        dataset=run.pipeline.sql_client().dataset_name,
+        destination=run.sink.name,
+        reading=run.what.kind,
+        keeps_state=run.what.keeps_state,
+        state=state if run.what.keeps_state else {},
+        seconds=run.seconds.steps,
+        interval=run.what.interval,
     )
-    propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
-    DataItemNormalizer.update_normalizer_config(source.schema, propagate_load_id)
-    with seconds.of("settle"), sink.exclusive():
-        pipeline.sync_destination()
-        settlement = recovery.settle(job, what, sink.journal(pipeline), channel)
+
+
+def _settle(run: _Loading) -> dict[str, Any]:
+    """Settle what earlier tries left, and give dlt the schema and the state to start from; return that state."""
+    with run.seconds.of("settle"), run.sink.exclusive():
+        run.pipeline.sync_destination()
+        _restore_schema(run)
+        state = recovery.settle(run.job, run.what, run.sink.journal(run.pipeline), run.channel).state
+    if run.job.sink.full_refresh:
+        state = pipeline_state.without_selected(state, run.source)
     # After the sync: before it, the destination's copy of the state would win.
-    with pipeline.managed_state() as state:
-        state["sources"] = dlt_json.typed_loads(json.dumps(settlement.state))
-    with seconds.of("extract"):
-        pipeline.extract(
-            source,
-            loader_file_format=sink.file_format,  # type: ignore[arg-type]
-            refresh="drop_resources" if job.sink.full_refresh else None,
+    with run.pipeline.managed_state() as managed:
+        managed["sources"] = pipeline_state.read(state)
+    return state
+
+
+def _restore_schema(run: _Loading) -> None:
+    """Take the source's schema from the destination, also where no state of this key is there to name it.
+
+    Without it a column whose type has changed would be loaded into the old one, and a refresh would drop nothing.
+    """
+    name = run.source.schema.name
+    if name in run.pipeline.schemas:
+        return
+    with run.pipeline.destination_client() as client:
+        if isinstance(client, WithStateSync):
+            try:
+                stored = client.get_stored_schema(name)
+            except DestinationUndefinedEntity:  # no dataset yet
+                return
+            if stored is not None:
+                run.pipeline.schemas.save_schema(Schema.from_dict(json.loads(stored.schema)))
+
+
+def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
+    """Extract and normalize; return the rows of each table, and the load ids."""
+    propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
+    DataItemNormalizer.update_normalizer_config(run.source.schema, propagate_load_id)
+    with run.seconds.of("extract"):
+        run.pipeline.extract(
+            run.source,
+            loader_file_format=run.file_format,  # type: ignore[arg-type]
+            refresh="drop_resources" if run.job.sink.full_refresh else None,
         )
-    with seconds.of("normalize"):
-        normalized = pipeline.normalize()
-    load_ids = list(pipeline.list_normalized_load_packages())
+    with run.seconds.of("normalize"):
+        normalized = run.pipeline.normalize()
+    load_ids = list(run.pipeline.list_normalized_load_packages())
     if len(load_ids) > 1:
         raise SourceError(
             "The source made more than one load package",
@@ -134,43 +202,19 @@ def _load(
             found=f"{len(load_ids)} packages",
             remedy="return one source, not several, from nilus_source",
         )
-    rows = {
-        table: count
-        for table, count in (normalized.row_counts if normalized else {}).items()
+    return dict(normalized.row_counts) if normalized else {}, load_ids
+
+
+def _tables(run: _Loading, rows: dict[str, int], load_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the source's tables that the packages load, those among them that get no rows, but are emptied."""
+    loaded = dict.fromkeys(
+        job.job_file_info.table_name
+        for load_id in load_ids
+        for job in run.pipeline.get_load_package_info(load_id).jobs["new_jobs"]
+    )
+    known = run.pipeline.schemas[run.source.schema.name].tables if loaded else {}
+    return {
+        table: {"rows": rows.get(table, 0), "write_disposition": get_write_disposition(known, table)}
+        for table in sorted(loaded)
         if not table.startswith(_INTERNAL_PREFIX)
     }
-    channel.send(Prepared(load_ids=load_ids, tables=list(rows)))
-    if load_ids:
-        with seconds.of("load"), sink.exclusive():
-            sink.journal(pipeline).enter(job.run, load_ids, source=source_name)
-            pipeline.load().raise_on_failed_jobs()
-    else:
-        log.info("Nothing new: no rows, and no change of state")
-    return Loaded(
-        load_ids=load_ids,
-        tables=_tables(pipeline, source, rows),
-        dataset=pipeline.dataset_name,
-        destination=sink.name,
-        reading=what.kind,
-        keeps_state=what.keeps_state,
-        state=_state(pipeline),
-        seconds=seconds.steps,
-        interval=what.interval,
-    )
-
-
-def _tables(pipeline: dlt.Pipeline, source: DltSource, rows: dict[str, int]) -> dict[str, dict[str, Any]]:
-    known = pipeline.schemas[source.schema.name].tables if rows else {}
-    return {
-        table: {
-            "rows": count,
-            "write_disposition": get_write_disposition(known, table) if table in known else None,
-        }
-        for table, count in rows.items()
-    }
-
-
-def _state(pipeline: dlt.Pipeline) -> dict[str, Any]:
-    """Return the `sources` subtree as plain JSON; dlt marks dates, decimals and bytes inside its strings."""
-    state: dict[str, Any] = json.loads(dlt_json.typed_dumps(pipeline.state.get("sources", {})))
-    return state

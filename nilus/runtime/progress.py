@@ -35,6 +35,9 @@ class ProgressCollector(Collector):
         self._report = report
         self._interval = interval
         self._clock = clock
+        self._rows: dict[str, int] = defaultdict(int)
+        self._jobs_done = 0
+        self._jobs_total = 0
         self._reset()
 
     def update(
@@ -67,7 +70,7 @@ class ProgressCollector(Collector):
 
     def _reset(self) -> None:
         self._started_at = self._reported_at = self._clock()
-        self._rows: dict[str, int] = defaultdict(int)
+        self._rows = defaultdict(int)
         self._jobs_done = 0
         self._jobs_total = 0
 

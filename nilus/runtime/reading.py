@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Literal
 
 from nilus.errors import StateError, WorkflowError
+from nilus.interval import parse_instant
 from nilus.runtime.job import Job
 
 log = logging.getLogger("nilus")
@@ -27,7 +28,7 @@ class Reading:
     Attributes:
         kind: `full`, `windowed`, `cursor` or `self-managed`.
         start, end: the interval that applies, aware; either may be None.
-        reads_state: the run starts from the record's head.
+        reads_state: the run starts from the record's head; a full refresh then forgets the selected resources' part.
         keeps_state: the run writes the record.
     """
 
@@ -43,6 +44,11 @@ class Reading:
         if self.start is None or self.end is None:
             return None
         return (self.start.isoformat(), self.end.isoformat())
+
+    @property
+    def warns_of_state(self) -> bool:
+        """Whether state that the source writes is lost without anybody having asked for that."""
+        return not self.keeps_state and self.kind != "self-managed"
 
 
 def decide(job: Job, *, handles_incrementality: bool) -> Reading:
@@ -67,13 +73,7 @@ def decide(job: Job, *, handles_incrementality: bool) -> Reading:
     if job.source.incremental_key is None:
         return Reading("full", start, end, reads_state=False, keeps_state=False)
     if start is not None and end is not None:
-        if job.sink.full_refresh:
-            raise WorkflowError(
-                "full-refresh and an interval exclude each other",
-                expected="a full refresh that reads everything, or a window",
-                found=f"full-refresh: true and the interval {start.isoformat()} to {end.isoformat()}",
-                remedy="drop full-refresh, or pass interval=None to the operator and no interval-start/-end",
-            )
+        _refuse_full_refresh(job, start, end)
         log.info(
             "Reads the window %s <= %s < %s (%s); no cursor is read or written",
             start.isoformat(),
@@ -89,13 +89,22 @@ def decide(job: Job, *, handles_incrementality: bool) -> Reading:
             found=f"incremental-key {job.source.incremental_key!r} and no interval",
             remedy=_BACKFILL_REMEDY,
         )
-    return Reading("cursor", start, None, reads_state=not job.sink.full_refresh, keeps_state=True)
+    return Reading("cursor", start, None, reads_state=True, keeps_state=True)
 
 
 def _self_managed(job: Job, start: datetime | None, end: datetime | None, *, backfill: bool) -> Reading:
+    if start is not None and end is not None:
+        _refuse_full_refresh(job, start, end)
     if not backfill:
-        return Reading("self-managed", start, end, reads_state=not job.sink.full_refresh, keeps_state=True)
+        return Reading("self-managed", start, end, reads_state=True, keeps_state=True)
     if job.backfill == "window":
+        if start is None or end is None:
+            raise StateError(
+                f"Run {job.run.run_id} is a backfill of a window, but it has no interval",
+                expected="a data interval of non-zero width, which the source honours",
+                found="none: without one the source would read everything again",
+                remedy="give the DAG a timetable with data intervals, or the operator an interval",
+            )
         return Reading("self-managed", start, end, reads_state=False, keeps_state=False)
     raise StateError(
         f"Run {job.run.run_id} is a backfill, but the source keeps a cursor of its own",
@@ -104,6 +113,16 @@ def _self_managed(job: Job, start: datetime | None, end: datetime | None, *, bac
         remedy='set backfill="window" if the source reads only interval_start to interval_end, or backfill="run" '
         "if this run may move the cursor like a scheduled one",
     )
+
+
+def _refuse_full_refresh(job: Job, start: datetime, end: datetime) -> None:
+    if job.sink.full_refresh:
+        raise WorkflowError(
+            "full-refresh and an interval exclude each other",
+            expected="a full refresh that reads everything, or a window",
+            found=f"full-refresh: true and the interval {start.isoformat()} to {end.isoformat()}",
+            remedy="drop full-refresh, or pass interval=None to the operator and no interval-start/-end",
+        )
 
 
 def _interval(job: Job) -> tuple[datetime | None, datetime | None, bool]:
@@ -137,9 +156,4 @@ def _interval(job: Job) -> tuple[datetime | None, datetime | None, bool]:
 
 
 def _parse(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    value = datetime.fromisoformat(text)
-    if type(value) is date:
-        value = datetime.combine(value, time())
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return None if text is None else parse_instant(text)

@@ -18,7 +18,7 @@ from pathlib import Path
 Files = Mapping[str, str | bytes]
 
 # A build backend in one file, so that building needs nothing from an index.
-BACKEND = '''
+BACKEND = """
 import base64, hashlib, os, zipfile
 
 NAME, VERSION = {name!r}, {version!r}
@@ -36,7 +36,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         )
         archive.writestr(f"{{info}}/RECORD", f"{{NAME}}/__init__.py,,\\n{{info}}/METADATA,,\\n{{info}}/WHEEL,,\\n{{info}}/RECORD,,\\n")
     return wheel
-'''
+"""
 
 
 def wheel(

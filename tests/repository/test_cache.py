@@ -20,6 +20,7 @@ from nilus import file_tree
 from nilus.cache import Cache
 from nilus.deadline import Deadline
 from nilus.errors import DependencyError, RepositoryError
+from nilus.file_lock import FileLock
 from nilus.repository import Checkout, Settings, checkout
 from nilus.staging import Staging
 
@@ -210,6 +211,27 @@ def test_leftovers_of_ended_processes_are_removed_and_those_of_living_ones_stay(
     assert "Removed 2 unfinished folders" in caplog.text
     alive.discard(LOG)
     assert staged(cache.root) == [young]
+
+
+def test_a_staging_folder_that_a_sweep_took_for_a_dead_one_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep may come between the making of the lock file and the locking of it."""
+    original = FileLock.try_acquire
+    swept: list[Path] = []
+
+    def swept_first(lock: FileLock, *, shared: bool = False) -> bool:
+        if not swept:
+            swept.append(lock.path.parent)
+            file_tree.remove(lock.path.parent)
+        return original(lock, shared=shared)
+
+    monkeypatch.setattr(FileLock, "try_acquire", swept_first)
+    staging = Staging(tmp_path)
+
+    assert staging.folder.is_dir()
+    assert swept != [staging.folder]
+    staging.discard(LOG)
 
 
 @pytest.fixture

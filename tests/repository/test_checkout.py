@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -289,6 +291,26 @@ def test_the_default_cache_is_below_the_users_cache_directory(monkeypatch: pytes
     assert not default_cache_dir().exists()
 
 
+def test_a_user_without_a_home_is_told_to_set_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+
+    with pytest.raises(RepositoryError, match="no home directory") as caught:
+        default_cache_dir()
+    assert "cache_dir" in caught.value.remedy
+
+
+def test_a_relative_cache_directory_works(
+    origin: GitRepository, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with checkout(origin.url, settings=dataclasses.replace(settings, cache_dir=Path("here"))) as got:
+        assert got.path.is_relative_to(tmp_path / "here")
+
+
 def test_importing_it_imports_neither_git_nor_dlt() -> None:
     code = (
         "import sys, nilus.repository\n"
@@ -303,3 +325,17 @@ def test_a_checkout_outlives_nothing_it_does_not_need(origin: GitRepository, set
         entry = got.path.parent
         assert sorted(path.name for path in entry.iterdir()) == ["checkout", "marker.json", "use.lock"]
     assert not list((settings.cache_dir / "git-v1" / "staging").iterdir())
+
+
+def test_the_example_in_the_documentation_runs(
+    origin: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "repositories.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(code, str(page), "exec"), {"url": origin.url})
+
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"{origin.head} refs/heads/main"
+    assert shown[1].endswith("/checkout/folder")

@@ -165,12 +165,14 @@ def test_a_process_killed_while_it_fetches_leaves_nothing_that_stops_the_next(
     hold, git_server.hold = git_server.hold, None
     with checkout(git_server.url(), "main", settings=settings) as healed:
         assert (healed.path / "source.py").read_text() == "first\n"
-    hold.set()
-    lock = FileLock(folder / "lock", create=False) if (folder / "lock").exists() else None
-    if lock is not None:
-        assert lock.acquire(Deadline(30)), "the victim's git ends when its server has answered"
-        lock.release()
+    lock = FileLock(folder / "lock", create=False)
+    assert not lock.try_acquire()
+    assert (folder / "entry" / "checkout" / ".git").is_dir()
 
+    # It ends when its server has answered, and then its folder is nobody's.
+    hold.set()
+    assert lock.acquire(Deadline(30))
+    lock.release()
     commit = origin.commit({"source.py": "second\n"})
     with checkout(git_server.url(), commit, settings=settings):
         assert staged(settings) == []

@@ -187,7 +187,9 @@ def test_a_passphrase_is_never_offered_to_an_http_server(
 ) -> None:
     """git takes SSH_ASKPASS for its own questions too, if nothing else is set."""
     git_server.login = ("me", "token")
-    extra = json.dumps({"private_key": "key", "private_key_passphrase": "the-passphrase"})
+    extra = json.dumps(
+        {"private_key": "key", "private_key_passphrase": "the-passphrase", "strict_host_key_checking": "yes"}
+    )
 
     with (
         airflow_git_environment(git_server.url(), extra=extra) as environ,

@@ -191,7 +191,7 @@ def test_even_a_name_that_got_past_our_check_is_no_option_for_git(
     "url", ["--upload-pack={program}", "ext::{program}", "-u{program}", "ext::sh -c {program}% %S"]
 )
 def test_even_an_address_that_got_past_our_check_starts_no_program(
-    url: str, program: Path, sentinel: Path, tmp_path: Path
+    url: str, origin: GitRepository, program: Path, sentinel: Path, tmp_path: Path
 ) -> None:
     hostile = url.format(program=program)
     folder = tmp_path / "folder"
@@ -203,7 +203,7 @@ def test_even_an_address_that_got_past_our_check_starts_no_program(
     )
 
     with pytest.raises(RepositoryError):
-        git.ls_remote()
+        git.ls_remote([origin.url])
     git.init(folder)
     with pytest.raises(RepositoryError):
         git.fetch(folder, ["HEAD"])

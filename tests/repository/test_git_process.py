@@ -72,7 +72,8 @@ def test_its_group_is_ended_at_the_deadline_even_if_it_does_not_want_to(tmp_path
     code = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-S", "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"])
+stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-S", "-c", stubborn])
 open(sys.argv[1], "w").write(str(os.getpid()))
 open(sys.argv[2], "w").write(str(child.pid))
 print("started", flush=True)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from deployment_fixture import EXAMPLES, Deployment
 from git_fixture import GitRepository
+from postgres_fixture import PostgresServer
 from scheduler_fixture import RealAirflow
 
 HERE = Path(__file__).parent
@@ -47,16 +48,8 @@ def _repository(path: Path, files: Path | None = None) -> GitRepository:
     return repository
 
 
-def _postgres(request: pytest.FixtureRequest) -> Any:
-    """The PostgreSQL server, or None where there is none: only the test that needs it is then skipped."""
-    try:
-        return request.getfixturevalue("postgres")
-    except pytest.skip.Exception:
-        return None
-
-
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Shop]:
     """The deployment of the real Airflow."""
     root = tmp_path_factory.mktemp("shop")
     examples = {
@@ -70,24 +63,26 @@ def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     shop.secrets = {
         "the token in source_env": "tok+en/of the=shop&api",
         "the key in the source's address": "key:of?the/address=",
+        "the password of the sink's connection": "p@ss/w:rd%+ of#the?sink",
+        "the private key in source_env": "-- BEGIN 'shop' KEY --\nfirst\\line\"of?it\n-- END --",
     }
+    password = shop.secrets["the password of the sink's connection"]
+    warehouse = postgres.create_database()
+    postgres.execute(f"CREATE ROLE shopkeeper LOGIN PASSWORD '{password}'")
+    postgres.execute(f'ALTER DATABASE "{warehouse.rpartition("/")[2]}" OWNER TO shopkeeper')
     connections: dict[str, Any] = {
         "lakehouse": {"conn_type": "generic", "host": str(deployment.lake)},
         "shop_api": {"conn_type": "http", "password": shop.secrets["the token in source_env"]},
-    }
-    server = _postgres(request)
-    database = None
-    if server is not None:
-        database = server.create_database()
-        shop.secrets["the password of the sink's connection"] = server.password
-        connections["warehouse"] = {
+        "warehouse": {
             "conn_type": "postgres",
-            "host": server.host,
-            "port": server.port,
-            "login": server.user,
-            "password": server.password,
-            "schema": database.rpartition("/")[2],
-        }
+            "host": postgres.host,
+            "port": postgres.port,
+            "login": "shopkeeper",
+            "password": password,
+            "schema": warehouse.rpartition("/")[2],
+        },
+        "shop_signing": {"conn_type": "generic", "password": shop.secrets["the private key in source_env"]},
+    }
     shop.environ = {
         "AIRFLOW__NILUS__CACHE_DIR": str(deployment.cache),
         "AIRFLOW__NILUS__ALLOWED_PROTOCOLS": "https,ssh,http,file",
@@ -98,8 +93,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()},
     }
     yield shop
-    if server is not None:
-        server.drop_database(database)
+    postgres.drop_database(warehouse)
+    postgres.execute("DROP ROLE shopkeeper")
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,5 @@ def test_the_log_closes_with_a_table_of_what_was_loaded(talk):
 
 
 def test_the_log_shows_the_progress_of_a_run_that_takes_its_time(talk):
-    """At most one line every five seconds, so a source has to take longer than that: this one does."""
     progress = [line.event for line in talk if line.event.startswith("extract ")]
     assert any("orders 20 rows" in line for line in progress), progress

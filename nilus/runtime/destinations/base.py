@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from dlt import Pipeline
 
+from nilus.errors import DestinationError
 from nilus.runtime.job import SinkSpec
 from nilus.runtime.journal import Journal, SqlJournal
 
@@ -18,26 +20,57 @@ class Sink(ABC):
 
     Args:
         spec: the validated `sink` block.
+
+    Attributes:
+        name: dlt's name of the destination.
+        best_file_format: the format of load files unless the workflow names one; None leaves it to dlt.
+        refusals: patterns of what the destination says when another try cannot help, case ignored.
     """
 
     name: ClassVar[str]
-    loader_file_format: ClassVar[str | None] = None
+    best_file_format: ClassVar[str | None] = None
+    refusals: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, spec: SinkSpec) -> None:
         self.spec = spec
 
     @abstractmethod
     def destination(self) -> Any:
-        """Return dlt's destination, credentials included.
+        """Return dlt's destination, credentials included. Rows of a table that is replaced take the place of the old
+        ones in one transaction, so that a load that fails leaves the table as it was.
 
         Raises:
             DestinationError: the address lacks something.
         """
 
     @property
-    def file_format(self) -> str | None:
-        """The format of load files: the workflow's, or the best this sink knows, or dlt's choice (None)."""
-        return self.spec.loader_file_format or self.loader_file_format
+    def secrets(self) -> tuple[str, ...]:
+        """The texts in the address that no message may hold, as written and decoded."""
+        authority = self.spec.address.partition("://")[2]
+        password = authority.rpartition("@")[0].partition(":")[2]
+        return tuple(dict.fromkeys((password, unquote(password)))) if password else ()
+
+    def file_format(self, destination: Any) -> str | None:
+        """Return the format of load files.
+
+        Args:
+            destination: what `destination` returned.
+
+        Raises:
+            DestinationError: the workflow names one that the destination does not load.
+        """
+        wanted = self.spec.loader_file_format
+        if wanted is None:
+            return self.best_file_format
+        known = destination.capabilities().supported_loader_file_formats
+        if wanted not in known:
+            raise DestinationError(
+                f"{self.name} does not load files of the format {wanted}",
+                expected=f"loader-file-format {', '.join(sorted(known))}",
+                found=wanted,
+                remedy="correct sink.options.loader-file-format, or leave it out: the best format is chosen",
+            )
+        return wanted
 
     def journal(self, pipeline: Pipeline) -> Journal:
         """Return the journal that lives in this sink's dataset."""

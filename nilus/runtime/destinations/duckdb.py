@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ log = logging.getLogger("nilus")
 
 LOCK_TIMEOUT_SECONDS = 1800.0
 _SAY_AFTER_SECONDS = 2.0
+_POLL_SECONDS = 0.2
 
 
 class DuckDBSink(Sink):
@@ -26,17 +27,32 @@ class DuckDBSink(Sink):
     """
 
     name: ClassVar[str] = "duckdb"
-    loader_file_format: ClassVar[str | None] = "parquet"
+    best_file_format: ClassVar[str | None] = "parquet"
+    refusals: ClassVar[tuple[str, ...]] = (
+        "not a valid DuckDB database file",
+        "Permission denied",
+        "Read-only file system",
+        "Is a directory",
+        "storage version",
+        "serialization version",
+    )
 
     @property
     def path(self) -> Path:
         """The database file, absolute.
 
         Raises:
-            DestinationError: the address names no file.
+            DestinationError: the address names no file, or has parameters.
         """
-        rest = self.spec.address.partition("://")[2].partition("?")[0]
-        path = unquote(rest.removeprefix("/")) if rest.startswith("/") else unquote(rest)
+        rest, mark, _ = self.spec.address.partition("://")[2].partition("?")
+        if mark:
+            raise DestinationError(
+                "The DuckDB address has parameters, and none are known",
+                expected="duckdb:////absolute/path.duckdb and nothing behind it",
+                found=self.spec.display_address,
+                remedy="take the question mark and what follows out of the address",
+            )
+        path = unquote(rest.removeprefix("/"))
         if not path or path == ":memory:":
             raise DestinationError(
                 "The DuckDB address names no file",
@@ -53,18 +69,22 @@ class DuckDBSink(Sink):
             )
         return Path(path)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """None: the address is a path."""
+        return ()
+
     def destination(self) -> Any:
-        """Return dlt's DuckDB destination; the file's folder is made if it is missing."""
+        """Return dlt's DuckDB destination; the file's folder is made if it is missing.
+
+        Raises:
+            DestinationError: the file's folder cannot be made, or the schema has the name of the file.
+        """
         import dlt
+        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
         path = self.path
-        if path.stem.lower() == self.spec.dataset.lower():
-            raise DestinationError(
-                f"The schema {self.spec.dataset!r} has the name of the DuckDB file {path.name}",
-                expected="two different names: DuckDB cannot tell a schema from the database of the same name",
-                found=f"dest-table {self.spec.dataset!r} in {path.name}",
-                remedy="rename the file or choose another dest-table",
-            )
+        self._refuse_equal_names(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -74,35 +94,84 @@ class DuckDBSink(Sink):
                 found=str(path.parent),
                 remedy="correct the address or the folder's rights",
             ) from error
-        return dlt.destinations.duckdb(credentials=str(path))
+        return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(path)), replace_strategy="insert-from-staging")
+
+    def _refuse_equal_names(self, path: Path) -> None:
+        # DuckDB names a database by its file, up to the first dot, and does not tell upper from lower case.
+        database = path.name.lstrip(".").partition(".")[0].lower()
+        for schema in (self.spec.dataset.lower(), f"{self.spec.dataset.lower()}_staging"):
+            if schema == database:
+                raise DestinationError(
+                    f"The schema {schema!r} has the name of the DuckDB file {path.name}",
+                    expected="two different names: DuckDB cannot tell a schema from the database of the same name",
+                    found=f"dest-table {self.spec.dataset!r} in {path.name}",
+                    remedy="rename the file or choose another dest-table",
+                )
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Wait for other runs that write to the same file, and say so.
+        """Wait for others that have the file open, and say so: runs of ours take turns by a lock file beside it.
 
         Raises:
-            DestinationError: others held the file for more than `LOCK_TIMEOUT_SECONDS` seconds.
+            DestinationError: the file was not free for `LOCK_TIMEOUT_SECONDS` seconds, or it cannot be opened.
         """
         from filelock import FileLock, Timeout
 
         lock = FileLock(f"{self.path}.lock", thread_local=False)
-        started = time.monotonic()
-        try:
-            lock.acquire(timeout=_SAY_AFTER_SECONDS)
-        except Timeout:
-            log.info("Waiting for another run that writes to %s", self.path)
+
+        def lock_taken() -> bool:
             try:
-                lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+                lock.acquire(timeout=0)
             except Timeout:
-                raise DestinationError(
-                    f"Another run has been writing to {self.path} for too long",
-                    expected=f"the file to become free within {LOCK_TIMEOUT_SECONDS:.0f} s",
-                    found=f"{self.path}.lock is held",
-                    remedy="DuckDB takes one writer: run fewer tasks into one file at once",
-                    retryable=True,
-                ) from None
-            log.info("Waited %.1f s for %s", time.monotonic() - started, self.path)
+                return False
+            except OSError as error:
+                raise self._unusable(f"{lock.lock_file}: {error.strerror}") from error
+            return True
+
+        self._await(lock_taken, "another run that writes to")
         try:
+            self._await(self._can_be_opened, "another process that has opened")
             yield
         finally:
             lock.release()
+
+    def _can_be_opened(self) -> bool:
+        import duckdb
+
+        try:
+            duckdb.connect(str(self.path)).close()
+        except duckdb.IOException as error:
+            if "lock" in str(error).lower():
+                return False
+            raise self._unusable(str(error)) from error
+        except duckdb.Error as error:
+            raise self._unusable(str(error)) from error
+        return True
+
+    def _await(self, free: Callable[[], bool], whom: str) -> None:
+        started = time.monotonic()
+        said = False
+        while not free():
+            waited = time.monotonic() - started
+            if waited > LOCK_TIMEOUT_SECONDS:
+                raise DestinationError(
+                    f"Waited too long for {whom} {self.path}",
+                    expected=f"the file to become free within {LOCK_TIMEOUT_SECONDS:.0f} s",
+                    found="it is still in use",
+                    remedy="DuckDB takes one writer: run fewer tasks into one file at once, and close what reads it",
+                    retryable=True,
+                )
+            if not said and waited > _SAY_AFTER_SECONDS:
+                log.info("Waiting for %s %s", whom, self.path)
+                said = True
+            time.sleep(_POLL_SECONDS)
+        if said:
+            log.info("Waited %.1f s for %s %s", time.monotonic() - started, whom, self.path)
+
+    def _unusable(self, found: str) -> DestinationError:
+        return DestinationError(
+            f"The DuckDB file {self.path} cannot be opened",
+            expected="a DuckDB database that this worker may write to, or no file yet",
+            found=found,
+            remedy="correct the address, the file or its rights",
+        )

@@ -14,6 +14,7 @@ with DAG("careless", schedule=None):
             sink={"address": "dataos://warehouse", "options": {"dest-table": task_id}},
             source_env={
                 "API_TOKEN": "{{ conn.shop_api.password }}",
+                "PRIVATE_KEY": "{{ conn.shop_signing.password }}",
                 "ADDRESS_KEY": "{{ var.value.shop_key }}",
             },
         )

@@ -4,7 +4,7 @@ import base64
 import logging
 import os
 import sys
-from urllib.parse import parse_qs, quote, urlparse
+from urllib.parse import parse_qs, quote, quote_plus, urlparse
 
 import nilus
 from nilus import CustomSource
@@ -14,12 +14,20 @@ logger = logging.getLogger(__name__)
 
 @nilus.resource(write_disposition="append")
 def orders(uri, fails):
-    secrets = {"api": os.environ["API_TOKEN"], "address": parse_qs(urlparse(uri).query)["key"][0]}
+    secrets = {
+        "api": os.environ["API_TOKEN"],
+        "private": os.environ["PRIVATE_KEY"],
+        "address": parse_qs(urlparse(uri).query)["key"][0],
+    }
     for name, secret in secrets.items():
-        forms = f"{secret} {quote(secret, safe='')} {base64.b64encode(secret.encode()).decode()}"
-        print("printed", name, forms)
-        print("printed to standard error", name, forms, file=sys.stderr)
-        logger.warning("logged %s %s", name, forms)
+        data = secret.encode()
+        encoded = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+        text = " ".join((secret, quote(secret, safe=""), quote_plus(secret), *encoded))
+        print("printed", name, text)
+        print("printed to standard error", name, text, file=sys.stderr)
+        logger.warning("logged %s %s", name, text)
+        logger.info("%s has %d characters", name, len(secret))
+    logger.info("all of them: %s", secrets)
     logger.info("the address is %s", uri)
     yield {"order_id": 1}
     if fails:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 
 import nilus
 from nilus import CustomSource
@@ -17,7 +18,10 @@ def orders():
     logger.warning("said at %s", "WARNING")
     print("printed", flush=True)
     print("printed to standard error", file=sys.stderr, flush=True)
-    yield [{"order_id": number, "article": "cup"} for number in range(20)]
+    for page in range(2):
+        yield [{"order_id": 10 * page + number, "article": "cup"} for number in range(10)]
+        if page == 0:
+            time.sleep(5.2)  # a little longer than the time between two lines of progress
 
 
 @nilus.source

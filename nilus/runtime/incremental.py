@@ -1,0 +1,107 @@
+"""The workflow's incremental-key, put on resources that bring no incremental of their own."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any
+
+import dlt
+from dlt.extract import DltResource, DltSource
+from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
+
+from nilus.runtime.job import Job
+from nilus.runtime.reading import Reading
+from nilus.runtime.window import Since, Window
+
+log = logging.getLogger("nilus")
+
+
+def apply(
+    resource: DltResource, source: DltSource, job: Job, reading: Reading, *, disposition: str, is_own: bool
+) -> None:
+    """Let `resource` read what `reading` says, in place.
+
+    Args:
+        resource: one of the selected resources.
+        source: all of them.
+        job: its incremental-key.
+        reading: nothing is done unless it is `windowed` or `cursor`.
+        disposition: how its rows are written: `append`, `replace`, `merge`, or empty if that depends on each row.
+        is_own: the resource says so itself. One that replaces its table by its own word reads all of it.
+    """
+    if reading.interval is None and resource.incremental is not None:
+        # Where there is no interval, there is none to take from a scheduler: the cursor's own state counts.
+        resource.incremental.allow_external_schedulers = False
+    key = job.source.incremental_key
+    if key is None or reading.kind not in ("windowed", "cursor"):
+        return
+    own = own_incremental(resource)
+    if own is not None:
+        _tell_of_own(resource, own, key, reading)
+    elif is_own and disposition == "replace":
+        log.info(
+            "Resource %r replaces its table by its own word: incremental-key %r is not applied", resource.name, key
+        )
+    elif _reads_from_another(resource, source):
+        log.info("Transformer %r reads from a resource that incremental-key is applied to", resource.name)
+    elif reading.kind == "windowed":
+        window: Incremental[object] = Window(key, initial_value=reading.start, end_value=reading.end)
+        resource.apply_hints(incremental=window)
+    else:
+        _apply_cursor(resource, key, reading, disposition)
+
+
+def own_incremental(resource: DltResource) -> Incremental[Any] | None:
+    """Return the incremental a resource brings: a hint, a step, an argument given to its function, or its default."""
+    step: Any = resource.incremental
+    if step is None or isinstance(step, Incremental):
+        return step
+    if step.incremental is not None:
+        found: Incremental[Any] = step.incremental
+        return found
+    for value in resource.explicit_args.values() if resource.args_bound else ():
+        if isinstance(value, Incremental):
+            return value
+    function: Any = resource._pipe.gen
+    parameter = IncrementalResourceWrapper.get_incremental_arg(inspect.signature(inspect.unwrap(function)))
+    return parameter.default if parameter is not None and isinstance(parameter.default, Incremental) else None
+
+
+def _tell_of_own(resource: DltResource, own: Incremental[Any], key: str, reading: Reading) -> None:
+    if reading.kind == "windowed" and own.allow_external_schedulers is not True:
+        log.warning(
+            "Resource %r brings its own incremental: neither incremental-key %r nor the window applies to it, and as "
+            "this run keeps no state, it starts from its own initial value. To let it go on from its cursor, give the "
+            "operator interval=None, or return True from handles_incrementality()",
+            resource.name,
+            key,
+        )
+    else:
+        log.info("Resource %r brings its own incremental: incremental-key %r is not applied to it", resource.name, key)
+
+
+def _reads_from_another(resource: DltResource, source: DltSource) -> bool:
+    selected = {one._pipe.name for one in source.selected_resources.values()}
+    parent = resource._pipe.parent
+    while parent is not None:
+        if parent.name in selected:
+            return True
+        parent = parent.parent
+    return False
+
+
+def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition: str) -> None:
+    if reading.start is not None:
+        resource.add_step(Since(key, reading.start))
+    if disposition == "replace":
+        log.warning(
+            "Resource %r has write disposition replace, which starts from nothing: its cursor %r is not kept, every "
+            "run reads all rows%s. Choose append, merge or delete+insert to load only what is new",
+            resource.name,
+            key,
+            "" if reading.start is None else " from interval-start on",
+        )
+        return
+    # Rows that have the cursor's own value are read again: what merges needs all of them, what appends the new ones.
+    resource.apply_hints(incremental=dlt.sources.incremental(key, primary_key=() if disposition == "merge" else None))

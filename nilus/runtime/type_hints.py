@@ -1,0 +1,127 @@
+"""The workflow's type hints: the type a column of that name has in every table.
+
+dlt applies preferred types to rows that are dicts, and takes the columns of Arrow tables and DataFrames as they come.
+Those are cast here, so that a hint means the same for every kind of row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from dlt.common.typing import TDataItems
+from dlt.extract import DltResource, DltSource
+from dlt.extract.items import SupportsPipe
+from dlt.extract.items_transform import ItemTransform
+
+from nilus.errors import SourceError
+from nilus.interval import parse_instant
+from nilus.runtime.frames import as_arrow, is_frame
+
+
+def apply(source: DltSource, hints: Mapping[str, str]) -> None:
+    """Give the columns of `source` the hinted types; columns that never come are not made.
+
+    Args:
+        source: its selected resources are changed in place.
+        hints: column, as the source or as the table names it, to one of dlt's data types.
+    """
+    if not hints:
+        return
+    normalize = source.schema.naming.normalize_path
+    types: Any = {normalize(column): kind for column, kind in hints.items()}
+    source.schema.update_preferred_types(types)
+    for resource in source.selected_resources.values():
+        _cast_frames(resource, types, normalize)
+
+
+def _cast_frames(resource: DltResource, types: Mapping[str, str], normalize: Callable[[str], str]) -> None:
+    resource.add_step(CastFrames(types, normalize))
+
+
+class CastFrames(ItemTransform[Any, Any]):
+    """The step that casts the columns of tables; rows pass untouched.
+
+    Args:
+        types: normalized column to data type.
+        normalize: makes the table's name of a column's.
+    """
+
+    placement_affinity: ClassVar[float] = 0.96
+
+    def __init__(self, types: Mapping[str, str], normalize: Callable[[str], str]) -> None:
+        super().__init__(lambda row: row)
+        self._types = types
+        self._normalize = normalize
+        self._resource = ""
+
+    def bind(self, pipe: SupportsPipe) -> CastFrames:
+        """Take the resource's name, for messages; called by dlt."""
+        self._resource = pipe.name
+        return self
+
+    def __call__(self, item: TDataItems, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature
+        """Return tables with the hinted types.
+
+        Raises:
+            SourceError: a column has values that the hinted type cannot hold.
+        """
+        if isinstance(item, list):
+            return [self._cast(one) if is_frame(one) else one for one in item]
+        return self._cast(item) if is_frame(item) else item
+
+    def _cast(self, frame: Any) -> Any:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        table = as_arrow(frame)
+        for index, field in enumerate(table.schema):
+            kind = self._types.get(self._normalize(field.name))
+            if kind is None or pa.types.is_nested(field.type) or kind == "json":
+                continue
+            try:
+                column = _as(table.column(index), kind)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, TypeError) as error:
+                raise SourceError(
+                    f"Resource {self._resource!r}: column {field.name!r} cannot be read as {kind}, its type hint",
+                    expected=f"values that are {kind}, or can be made it",
+                    found=f"a column of Arrow type {field.type}: {str(error).splitlines()[0]}",
+                    remedy="correct type-hints, or the column in the source",
+                ) from error
+            table = table.set_column(index, pa.field(field.name, column.type, nullable=True), column)
+        return table
+
+
+def _as(column: Any, kind: str) -> Any:
+    import pyarrow as pa
+
+    if kind == "timestamp":
+        return _as_timestamp(column)
+    types = {
+        "text": pa.string(),
+        "bigint": pa.int64(),
+        "bool": pa.bool_(),
+        "date": pa.date32(),
+        "decimal": pa.decimal128(38, 9),
+        "double": pa.float64(),
+        "binary": pa.binary(),
+        "time": pa.time64("us"),
+    }
+    return column.cast(types[kind])
+
+
+def _as_timestamp(column: Any) -> Any:
+    """Return the column as instants, as dlt reads them out of rows: numbers are seconds since 1970, naive is UTC."""
+    import pyarrow as pa
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
+
+    target = pa.timestamp("us", "UTC")
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.array([None if text is None else parse_instant(text) for text in column.to_pylist()], target)
+    if pa.types.is_integer(kind):
+        return column.cast(pa.timestamp("s", "UTC")).cast(target)
+    if pa.types.is_floating(kind):
+        return pc.round(pc.multiply(column, 1e6)).cast(pa.int64()).cast(target)
+    if pa.types.is_timestamp(kind) and kind.tz is None:
+        return pc.assume_timezone(column.cast(pa.timestamp("us"), safe=False), "UTC")
+    return column.cast(target)

@@ -1,0 +1,251 @@
+"""Which rows are in the run's interval, by the instant that each row's incremental-key names.
+
+dlt compares the ends of an interval with the values of the column as they are: it fails where one is a `datetime` and
+the other a text, and it compares texts letter by letter, so that `…T00:00:00.5Z` comes before `…T00:00:00Z`. Here
+instants are compared, whatever a row writes them as: aware datetimes, naive ones and texts without an offset (both are
+UTC), dates, texts in ISO 8601, and columns of Arrow tables and DataFrames of these types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any, ClassVar
+
+from dlt.common.jsonpath import compile_path, extract_simple_field_name, find_values
+from dlt.extract.incremental import Incremental
+from dlt.extract.items import SupportsPipe
+from dlt.extract.items_transform import ItemTransform
+
+from nilus.errors import SourceError
+from nilus.runtime.frames import as_arrow, is_frame
+
+_MISSING = object()
+_DATE_LENGTH = len("2026-01-31")
+_SHOWN_LENGTH = 40
+
+
+class Bounds:
+    """The interval as one resource's rows meet it: `start <= key < end`.
+
+    Args:
+        resource: the resource's name, for messages.
+        key: name or JSON path of the column.
+        start: aware; None leaves the interval open.
+        end: aware; None leaves the interval open.
+    """
+
+    def __init__(self, resource: str, key: str, start: datetime | None, end: datetime | None) -> None:
+        self._resource = resource
+        self._key = key
+        self._start = start
+        self._end = end
+        path = compile_path(key)
+        simple = extract_simple_field_name(path)
+        self._name = simple or key
+        self._path = None if simple else path
+
+    def keep(self, items: Any) -> Any:
+        """Return what of `items` lies in the interval; None if nothing does.
+
+        Args:
+            items: a row, a list of rows, an Arrow table or batch, a DataFrame, or a list of those.
+
+        Raises:
+            SourceError: a row has no value under the key, or one that names no instant.
+        """
+        if isinstance(items, list):
+            if not items:  # dlt gives some empty lists a meaning
+                return items
+            kept = [item for item in (self._keep_one(item) for item in items) if item is not None]
+            return kept or None
+        return self._keep_one(items)
+
+    def _keep_one(self, item: Any) -> Any:
+        if item is None:
+            return None
+        if is_frame(item):
+            return self._keep_frame(item)
+        return item if self._holds(self._value(item)) else None
+
+    def _value(self, row: Any) -> Any:
+        if self._path is not None:
+            found = find_values(self._path, row)
+            value = found[0] if found else _MISSING
+        elif isinstance(row, Mapping):
+            value = row.get(self._name, _MISSING)
+        else:
+            value = getattr(row, self._name, _MISSING)
+        if value is _MISSING:
+            raise self._no_column(list(row) if isinstance(row, Mapping) else [])
+        return value
+
+    def _holds(self, value: Any) -> bool:
+        moment = self._moment(value)
+        if isinstance(moment, datetime):
+            return (self._start is None or moment >= self._start) and (self._end is None or moment < self._end)
+        start, end = self._days()
+        return (start is None or moment >= start) and (end is None or moment < end)
+
+    def _moment(self, value: Any) -> datetime | date:
+        """Return the instant of a value, aware, or its day if it names no more than that.
+
+        Raises:
+            SourceError: it names neither.
+        """
+        if isinstance(value, str):
+            value = self._read(value)
+        if value is None or value != value:  # pandas' NaT and NaN differ from themselves
+            raise self._no_value()
+        if isinstance(value, datetime):
+            return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        if isinstance(value, date):
+            return value
+        raise self._no_instant(f"a value of type {type(value).__name__}")
+
+    def _read(self, text: str) -> datetime | date:
+        try:
+            if len(text) <= _DATE_LENGTH:
+                return date.fromisoformat(text)
+            return datetime.fromisoformat(text)
+        except ValueError:
+            raise self._no_instant(f"the text {text[:_SHOWN_LENGTH]!r}") from None
+
+    def _days(self) -> tuple[date | None, date | None]:
+        """Return the ends as days.
+
+        Raises:
+            SourceError: an end lies within a day, so that a row's day may be partly in the interval.
+        """
+        for end in (self._start, self._end):
+            if end is not None and end.timetz().replace(tzinfo=None) != time():
+                raise SourceError(
+                    f"Resource {self._resource!r}: incremental-key {self._key!r} holds days, which the interval cuts",
+                    expected="an interval that begins and ends at midnight, in the offset it is written with",
+                    found=f"{_written(self._start)} to {_written(self._end)}",
+                    remedy="give the operator an interval of whole days, each end a template such as "
+                    "{{ data_interval_start.in_timezone('Europe/Berlin') }}, or choose a key that holds points in time",
+                )
+        return (
+            None if self._start is None else self._start.date(),
+            None if self._end is None else self._end.date(),
+        )
+
+    def _keep_frame(self, frame: Any) -> Any:
+        table = as_arrow(frame)
+        if table.num_rows == 0:
+            return table
+        if self._name not in table.schema.names:
+            raise self._no_column(table.schema.names)
+        column = table.column(self._name)
+        if column.null_count:
+            raise self._no_value()
+        kept = table.filter(self._mask(column))
+        return kept if kept.num_rows else None
+
+    def _mask(self, column: Any) -> Any:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        types = pa.types
+        if types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        kind = column.type
+        if types.is_timestamp(kind):
+            ends = [None if end is None else _scalar(end, kind.tz) for end in (self._start, self._end)]
+            return _between(column, *ends)
+        if types.is_date(kind):
+            days = [None if day is None else pa.scalar(day, pa.date32()) for day in self._days()]
+            return _between(column.cast(pa.date32()), *days)
+        if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+            return pa.array([self._holds(value) for value in column.to_pylist()])
+        raise self._no_instant(f"a column of type {kind}")
+
+    def _no_column(self, columns: list[str]) -> SourceError:
+        return SourceError(
+            f"Resource {self._resource!r}: a row has no {self._key!r}, the incremental-key",
+            expected=f"{self._key!r} in every row",
+            found=f"the columns {', '.join(map(str, columns[:20]))}" if columns else "a row without it",
+            remedy="write the key as the rows of the source have it, or give the resource an incremental of its own",
+        )
+
+    def _no_value(self) -> SourceError:
+        return SourceError(
+            f"Resource {self._resource!r}: a row has no value in {self._key!r}, the incremental-key",
+            expected="a value in every row: a row without one is in no interval",
+            found="None",
+            remedy="leave such rows out or fill the column in, or give the resource an incremental of its own with "
+            "on_cursor_value_missing",
+        )
+
+    def _no_instant(self, found: str) -> SourceError:
+        return SourceError(
+            f"Resource {self._resource!r}: incremental-key {self._key!r} cannot be compared with an interval of time",
+            expected="a date or a point in time: datetime, date, or text in ISO 8601",
+            found=found,
+            remedy="choose a key that holds one, convert it in the source, or read from a cursor instead of an "
+            "interval: interval=None on the operator, and no interval-start and interval-end",
+        )
+
+
+class Window(Incremental[Any]):
+    """dlt's incremental with both ends given, hence without state; see `Bounds` for what is compared."""
+
+    def bind(self, pipe: SupportsPipe) -> Window:
+        """Get ready for the rows of one resource; called by dlt."""
+        super().bind(pipe)
+        self._bounds = Bounds(pipe.name, self.cursor_path, self.initial_value, self.end_value)
+        return self
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature
+        """Return the rows that lie in the window; called by dlt."""
+        return self._bounds.keep(rows)
+
+
+class Since(ItemTransform[Any, Any]):
+    """Leaves out the rows before the beginning of a cursor; goes before the cursor itself.
+
+    Args:
+        key: name or JSON path of the column.
+        start: aware.
+    """
+
+    placement_affinity: ClassVar[float] = 0.97
+
+    def __init__(self, key: str, start: datetime) -> None:
+        super().__init__(lambda row: row)
+        self._key = key
+        self._start = start
+
+    def bind(self, pipe: SupportsPipe) -> Since:
+        """Get ready for the rows of one resource; called by dlt."""
+        self._bounds = Bounds(pipe.name, self._key, self._start, None)
+        return self
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature
+        """Return the rows that are not before the start; called by dlt."""
+        return self._bounds.keep(rows)
+
+
+def _scalar(end: datetime, timezone: str | None) -> Any:
+    import pyarrow as pa
+
+    instant = end.astimezone(UTC)
+    return pa.scalar(instant if timezone else instant.replace(tzinfo=None), pa.timestamp("us", timezone))
+
+
+def _between(column: Any, start: Any, end: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
+
+    masks = []
+    if start is not None:
+        masks.append(pc.greater_equal(column, start))
+    if end is not None:
+        masks.append(pc.less(column, end))
+    if not masks:
+        return pa.array([True] * len(column))
+    return masks[0] if len(masks) == 1 else pc.and_(*masks)
+
+
+def _written(end: datetime | None) -> str:
+    return "open" if end is None else end.isoformat()

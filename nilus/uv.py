@@ -1,0 +1,179 @@
+"""The one place that runs uv.
+
+It is run as a program, by its documented options, with fixed lists of arguments; what comes from a repository stands in
+files. Its environment is made from nothing (`nilus.uv_settings`), so no secret is ever an argument. It is the leader of
+a process group that ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nilus import uv_failure
+from nilus.deadline import Deadline
+from nilus.errors import DependencyError
+from nilus.uv_settings import UvSettings
+
+_KEPT_OUTPUT = 64 * 2**10
+_LARGEST_ANSWER = 4 * 2**20
+_GRACE_SECONDS = 2.0
+_COMMON = ("--no-config", "--no-progress", "--color", "never")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uv:
+    """uv, for one interpreter.
+
+    Args:
+        settings: its environment.
+        python: the interpreter packages are for.
+        deadline: when whatever runs is ended.
+        folder: a private folder for what it is given and what it leaves.
+        keep_open: file descriptors it inherits: locks that are to live as long as it does.
+    """
+
+    settings: UvSettings
+    python: str
+    deadline: Deadline
+    folder: Path
+    keep_open: Sequence[int] = ()
+
+    def compile(self, requirements: str, *, doing: str) -> list[str]:
+        """Resolve requirements.
+
+        Args:
+            requirements: what a requirements file may hold; `-c` lines lead to constraints.
+            doing: what that is, for an error, after "uv could not".
+
+        Returns:
+            One line for each package, with its exact version or its address.
+
+        Raises:
+            UvFailed: there is no solution, or uv did not get that far.
+            DependencyError: uv could not be run, or took too long.
+        """
+        path = self.folder / "requirements.in"
+        path.write_text(requirements, encoding="utf-8")
+        arguments = ["pip", "compile", "--no-header", "--no-annotate", *self._common(), "--", str(path)]
+        output = self._run(arguments, doing)
+        return [line.strip() for line in output.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+    def install(self, lines: Sequence[str], target: Path, *, require_hashes: bool, doing: str) -> None:
+        """Install exactly these lines into a folder, with byte code.
+
+        Args:
+            lines: exact versions or addresses, with their hashes.
+            target: an empty folder.
+            require_hashes: whether a line without a hash is an error.
+            doing: what that is, for an error, after "uv could not".
+
+        Raises:
+            UvFailed: it did not work out.
+            DependencyError: uv could not be run, or took too long.
+        """
+        path = self.folder / "requirements.txt"
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # Copies: a link would lead into uv's own cache, and a source that writes into its packages would write there.
+        options = ["--no-deps", "--target", str(target), "--compile-bytecode", "--link-mode", "copy"]
+        if require_hashes:
+            options.append("--require-hashes")
+        self._run(["pip", "install", *options, *self._common(), "-r", str(path)], doing)
+        (target / ".lock").unlink(missing_ok=True)
+
+    def _common(self) -> list[str]:
+        return [*_COMMON, *self.settings.arguments, "--python", self.python]
+
+    def _run(self, arguments: Sequence[str], doing: str) -> str:
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            status = self._wait(self._start([find_uv(), *arguments], output, errors))
+            if status == 0:
+                return _read(output, 0, _LARGEST_ANSWER)
+            size = errors.seek(0, os.SEEK_END)
+            words = _read(errors, max(0, size - _KEPT_OUTPUT), _KEPT_OUTPUT)
+        if status is None:
+            raise uv_failure.timed_out(doing, self.deadline, words, self.settings.secrets)
+        raise uv_failure.UvFailed(doing, status, words, self.settings.secrets)
+
+    def _start(self, command: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=dict(self.settings.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+                pass_fds=tuple(self.keep_open),
+            )
+        except OSError as problem:
+            raise DependencyError(
+                "uv could not be started.",
+                found=problem.strerror or type(problem).__name__,
+                remedy="See to it that the worker's user may run it, and that the machine has memory left.",
+                retryable=True,
+            ) from None
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
+        """Return the exit status; None if it took too long. Whatever happens, nothing is left running."""
+        try:
+            return process.wait(self.deadline.left)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.returncode is None:
+                _end(process)
+
+
+def find_uv() -> str:
+    """Return the path of the uv program that came with the package of this name.
+
+    Raises:
+        DependencyError: there is none.
+    """
+    try:
+        from uv import find_uv_bin
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError) as problem:
+        raise DependencyError(
+            "There is no uv beside this Python.",
+            expected="the package uv, which airflow-provider-nilus depends on",
+            found=str(problem).partition("\n")[0],
+            remedy="Install uv into the image of the workers: pip install uv.",
+        ) from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its group: politely, then not. Its number is free for others only when it is waited for."""
+    _signal(process, signal.SIGTERM)
+    _wait_unreaped(process, Deadline(_GRACE_SECONDS))
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _wait_unreaped(process: subprocess.Popen[bytes], deadline: Deadline) -> None:
+    """Wait for the process, leaving its number taken: others of its group may live."""
+    while not deadline.passed:
+        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(0.02)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _read(file: IO[bytes], start: int, length: int) -> str:
+    file.seek(start)
+    return file.read(length).decode("utf-8", "backslashreplace")
