@@ -25,9 +25,7 @@ def states(dag_id: str, task_id: str, map_index: int, run_ids: Iterable[str]) ->
     if not wanted:
         return {}
     name = task_id if map_index < 0 else f"{task_id}_{map_index}"
-    found = RuntimeTaskInstance.get_task_states(
-        dag_id=dag_id, map_index=map_index, task_ids=[task_id], run_ids=wanted
-    )
+    found = RuntimeTaskInstance.get_task_states(dag_id=dag_id, map_index=map_index, task_ids=[task_id], run_ids=wanted)
     return {
         run_id: None if tasks[name] is None else str(getattr(tasks[name], "value", tasks[name]))
         for run_id, tasks in found.items()

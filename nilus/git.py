@@ -215,7 +215,14 @@ class Git:
         if result.flooded:
             raise RepositoryError(f"git could not {doing}: the answer is too long.", remedy="Look at the server.")
         if result.status != 0:
-            raise git_failure.failure(doing=doing, status=result.status, output=result.errors, secrets=secrets)
+            raise git_failure.failure(
+                doing=doing,
+                server=self.url.server,
+                credential=self.credentials.presented(self.url),
+                status=result.status,
+                output=result.errors,
+                secrets=secrets,
+            )
 
     def _result(
         self,

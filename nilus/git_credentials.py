@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from urllib.parse import quote
 
 from nilus.errors import RepositoryError
@@ -41,6 +43,8 @@ class Credentials:
             and password of a connection. They are used for the scheme, host and port of the repository only.
         environ: variables made for git by someone who knows the credential, such as the environment of
             `GitHook.configure_hook_env()`. Those that are about credentials are taken, the others are not.
+        origin: what to call them in a message: "the Airflow connection 'git_default'".
+        hidden: further secrets that no message may show, such as the passphrase of a key.
 
     Raises:
         RepositoryError: a value holds a line break or a NUL, which would let it say more than one thing.
@@ -49,6 +53,8 @@ class Credentials:
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    origin: str = ""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("user name", self.username), ("password", self.password)):
@@ -63,6 +69,8 @@ class Credentials:
     def variables(self) -> dict[str, str]:
         """Return the environment variables git and its helpers need."""
         taken = {name: self.environ[name] for name in _TAKEN if name in self.environ}
+        if "GIT_SSH_COMMAND" in taken:
+            taken["GIT_SSH_COMMAND"] = _ssh_command(taken["GIT_SSH_COMMAND"], has_passphrase="SSH_ASKPASS" in taken)
         if self.password:
             taken |= {_USERNAME: self.username or _ANY_USER, _PASSWORD: self.password}
         return taken
@@ -83,13 +91,30 @@ class Credentials:
     def secrets(self) -> list[str]:
         """Return every spelling of a secret that might turn up in a text, longest first."""
         found = set()
-        passwords = [self.password, *(self.environ.get(name) for name in _SECRET)]
+        passwords = [self.password, *self.hidden, *(self.environ.get(name) for name in _SECRET)]
         users = [self.username or _ANY_USER, self.environ.get("AIRFLOW_GIT_USER")]
         for password in filter(None, passwords):
             found |= {password, quote(password), quote(password, safe="")}
             for text in (password, *(f"{user}:{password}" for user in users if user)):
                 found.add(base64.b64encode(text.encode()).decode())
         return sorted(found, key=len, reverse=True)
+
+
+def _ssh_command(command: str, *, has_passphrase: bool) -> str:
+    """Add to a command of OpenSSH what ours has: no configuration of the machine or a user, no questions.
+
+    With a passphrase ssh must be able to ask for it (`SSH_ASKPASS`, and so no `BatchMode`); then it must not be asked
+    for a password, for it would get the passphrase and tell it to the server. What the command says itself wins.
+    """
+    words = shlex.split(command)
+    if not words or PurePath(words[0]).name != "ssh":
+        return command
+    options = ["-o PasswordAuthentication=no", "-o KbdInteractiveAuthentication=no"]
+    if not has_passphrase:
+        options.append("-o BatchMode=yes")
+    if not any(word.startswith("-F") for word in words):
+        options.append("-F /dev/null")
+    return " ".join([command, *options])
 
 
 def _entries(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

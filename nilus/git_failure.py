@@ -18,17 +18,20 @@ class Kind:
     """One kind of failure.
 
     `pattern` is looked for in what git printed (in English: git runs in the C locale); `summary` goes on from
-    "git could not … <repository>: ".
+    "git could not … <repository>: ". Where `about_credential` is set the message says what was presented to whom.
     """
 
     pattern: re.Pattern[str]
     summary: str
     remedy: str
     retryable: bool
+    about_credential: bool = False
 
 
-def _kind(pattern: str, summary: str, remedy: str, *, retryable: bool = False) -> Kind:
-    return Kind(re.compile(pattern, re.IGNORECASE), summary, remedy, retryable)
+def _kind(
+    pattern: str, summary: str, remedy: str, *, retryable: bool = False, about_credential: bool = False
+) -> Kind:
+    return Kind(re.compile(pattern, re.IGNORECASE), summary, remedy, retryable, about_credential)
 
 
 # The server gives out no commit by its hash, or no part of the history.
@@ -70,6 +73,7 @@ _KINDS = (
         "the server did not let us in",
         "Check the user, the token or key and what it may read: in the git connection, or in GITSYNC_USERNAME and "
         "GITSYNC_PASSWORD. Without either, only public repositories can be read.",
+        about_credential=True,
     ),
     _kind(
         r"invalid path '",
@@ -92,6 +96,7 @@ _KINDS = (
         r"could not be found|does not exist|not valid: is this a git repository",
         "the server has no such repository, or does not show it to us",
         "Check the address; if the repository is private, check the credential too: many servers say 'not found'.",
+        about_credential=True,
     ),
     _kind(
         r"Could not resolve host|Temporary failure in name resolution|Name or service not known",
@@ -128,22 +133,27 @@ def ask_for_more(output: str) -> bool:
     return _ASK_FOR_MORE.search(output) is not None
 
 
-def failure(*, doing: str, status: int, output: str, secrets: Iterable[str]) -> RepositoryError:
+def failure(
+    *, doing: str, server: str, credential: str, status: int, output: str, secrets: Iterable[str]
+) -> RepositoryError:
     """Return the error for a git command that failed.
 
     Args:
         doing: what git was doing to which repository, after "git could not".
-        status: its exit status; negative for a signal.
+        server: the other side's name.
+        credential: what to call the credential in use; empty if there is none.
+        status: git's exit status; negative for a signal.
         output: what it printed to standard error; may hold secrets, comes from the server in part.
         secrets: what must not be seen.
     """
     kind = next((kind for kind in _KINDS if kind.pattern.search(output)), _UNKNOWN)
     summary = f": {kind.summary}" if kind.summary else ""
-    words = shown(output, secrets)
-    ended = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+    found = [f"ended by signal {-status}" if status < 0 else f"exit status {status}", shown(output, secrets)]
+    if kind.about_credential:
+        found.insert(0, f"{server} was given {credential or 'no credential'}")
     return RepositoryError(
         f"git could not {doing}{summary}.",
-        found=f"{ended}; {words}" if words else ended,
+        found="; ".join(filter(None, found)),
         remedy=kind.remedy,
         retryable=kind.retryable,
     )

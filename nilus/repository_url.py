@@ -19,8 +19,9 @@ from urllib.parse import quote, unquote
 from nilus.errors import RepositoryError
 
 KNOWN_PROTOCOLS = ("https", "ssh", "http", "file")
-_DEFAULT_PORTS = {"https": "443", "ssh": "22", "http": "80"}
+DEFAULT_PORTS = {"https": "443", "ssh": "22", "http": "80"}
 _MAX_LENGTH = 2048
+_MAX_DECODINGS = 5
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.ASCII | re.DOTALL)
 _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
@@ -39,7 +40,7 @@ class RepositoryUrl:
         protocol: one of `KNOWN_PROTOCOLS`.
         host: in lower case; empty for files.
         port: as written, or empty.
-        path: the repository's path at the server, percent-encoding kept.
+        path: the repository's path at the server, percent-encoding kept; of `user@host:path` all after the colon.
         canonical: the same for all spellings we know to be the same repository.
     """
 
@@ -69,6 +70,34 @@ class RepositoryUrl:
     def digest(self) -> str:
         """A name for the repository that any file system takes."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:32]
+
+
+def resolve(url: str, base: RepositoryUrl, *, allowed_protocols: Iterable[str]) -> RepositoryUrl:
+    """Check an address that may be relative to another one, as those in `.gitmodules` may be.
+
+    Args:
+        url: an address, or a path that begins with `./` or `../`: git counts from the repository itself, not from
+            the folder it lies in.
+        base: the repository that names it.
+        allowed_protocols: what the deployment allows, of `KNOWN_PROTOCOLS`.
+
+    Raises:
+        RepositoryError: the address is not of an allowed form, or climbs above the server's root, where the next
+            step would be another server.
+    """
+    if not url.startswith(("./", "../")):
+        return parse(url, allowed_protocols=allowed_protocols)
+    rest = url
+    segments = [segment for segment in base.path.split("/") if segment]
+    while rest.startswith(("./", "../")):
+        step, _, rest = rest.partition("/")
+        if step == "..":
+            if not segments:
+                raise _refused("a relative address that climbs above the server's root")
+            segments.pop()
+    root = "/" if base.path.startswith("/") else ""
+    place = base.text.removesuffix(base.path)
+    return parse(f"{place}{root}{'/'.join([*segments, rest])}", allowed_protocols=allowed_protocols)
 
 
 def last_segment(url: str) -> str:
@@ -133,12 +162,27 @@ def _refuse_odd_text(url: str) -> None:
         raise _refused(problem)
 
 
+def _refuse_odd_path(path: str) -> None:
+    """Refuse steps a server might take before it looks for the repository, spelled out or percent-encoded."""
+    for _ in range(_MAX_DECODINGS):
+        if not {".", ".."}.isdisjoint(re.split(r"[/\\]", path)):
+            raise _refused("'.' or '..' in its path")
+        decoded = unquote(path, errors="replace")
+        if decoded == path:
+            return
+        if decoded.count("/") != path.count("/"):
+            raise _refused("a slash in its path, percent-encoded")
+        path = decoded
+    raise _refused("percent-encoding of percent-encoding in its path")
+
+
 def _parse_plain(url: str, allowed: tuple[str, ...]) -> RepositoryUrl:
     match = _SCP.fullmatch(url)
     if match is not None:
         if "ssh" not in allowed:
             raise _not_allowed("ssh", allowed)
         user, host, path = match["user"], match["host"].lower(), match["path"]
+        _refuse_odd_path(path)
         text = f"{user}@{host}:{path}"
         return RepositoryUrl(text, "ssh", host, "", path, text.rstrip("/"))
     if not url.startswith("/"):
@@ -151,6 +195,7 @@ def _parse_plain(url: str, allowed: tuple[str, ...]) -> RepositoryUrl:
 def _file(path: str) -> RepositoryUrl:
     if not path.startswith("/") or path.startswith("//"):
         raise _refused("a file address with a host in it")
+    _refuse_odd_path(path)
     text = f"file://{path}"
     return RepositoryUrl(text, "file", "", "", path, text.rstrip("/"))
 
@@ -168,8 +213,9 @@ def _with_authority(protocol: str, authority: str, path: str) -> RepositoryUrl:
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         raise _refused("no proper host" if authority.rpartition("@")[2] else "no host")
-    if any(character in path for character in "?#") or ".." in path.split("/"):
-        raise _refused("a query, a fragment or '..' in its path")
+    if any(character in path for character in "?#"):
+        raise _refused("a query or a fragment")
+    _refuse_odd_path(path)
     if not path.strip("/"):
         raise _refused("no path")
     host, port = match["host"].lower(), match["port"] or ""
@@ -177,7 +223,7 @@ def _with_authority(protocol: str, authority: str, path: str) -> RepositoryUrl:
         raise _refused("no proper port")
     user = f"{match['user']}@" if match["user"] else ""
     shown = f"{user}{host}:{port}" if port else f"{user}{host}"
-    place = f"{user}{host}:{port or _DEFAULT_PORTS[protocol]}"
+    place = f"{user}{host}:{port or DEFAULT_PORTS[protocol]}"
     return RepositoryUrl(
         f"{protocol}://{shown}{path}", protocol, host, port, path, f"{protocol}://{place}{path.rstrip('/')}"
     )

@@ -41,11 +41,14 @@ def is_remote(text: str) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """Whether a line that is no requirement is an address or a path instead."""
+    """Whether a line is an address or a path, not a name; `name @ address` is a name.
+
+    An archive's file name could be a package's name by its letters: as in pip, it is the file.
+    """
     bare = text.partition(";")[0].strip()
     if is_remote(bare) or bare.startswith((".", "/", "~")):
         return True
-    return bare.partition("[")[0].lower().endswith(_ARCHIVES) and " " not in bare
+    return bare.partition("[")[0].lower().endswith(_ARCHIVES) and not any(part in bare for part in (" ", "@", "://"))
 
 
 def option(name: str, value: str, path: Path, root: Path, *, allowed: bool) -> str:

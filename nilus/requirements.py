@@ -156,15 +156,15 @@ class _Reader:
     def _requirement(self, origin: Origin, text: str, path: Path, into: list[Wanted]) -> None:
         written, options = split_requirement(text)
         hashes = frozenset(_hash(option, value) for option, value in options)
-        try:
-            requirement = Requirement(written)
-        except InvalidRequirement as problem:
-            if not requirement_address.is_address(written):
-                reason = str(problem).partition("\n")[0].strip().rstrip(".")
-                raise Refused(f"{shown(written)}: {reason}", "Correct the line.") from None
+        if requirement_address.is_address(written):
             address = requirement_address.address(written, path, self.root, allowed=self.allow_direct)
             into.append(Wanted(address, origin, None, hashes))
             return
+        try:
+            requirement = Requirement(written)
+        except InvalidRequirement as problem:
+            reason = str(problem).partition("\n")[0].strip().rstrip(".")
+            raise Refused(f"{shown(written)}: {reason}", "Correct the line.") from None
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             return
         if requirement.url is not None:

@@ -8,6 +8,7 @@ a process group that ends with it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -23,7 +24,11 @@ from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.uv_settings import UvSettings
 
-_KEPT_OUTPUT = 64 * 2**10
+_log = logging.getLogger("nilus.environment")
+
+# What went wrong stands at the beginning of what uv prints to its standard error, and a build's last words at the end.
+_KEPT_START = 16 * 2**10
+_KEPT_END = 48 * 2**10
 _LARGEST_ANSWER = 4 * 2**20
 _GRACE_SECONDS = 2.0
 _COMMON = ("--no-config", "--no-progress", "--color", "never")
@@ -95,13 +100,18 @@ class Uv:
     def _run(self, arguments: Sequence[str], doing: str) -> str:
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             status = self._wait(self._start([find_uv(), *arguments], output, errors))
-            if status == 0:
-                return _read(output, 0, _LARGEST_ANSWER)
-            size = errors.seek(0, os.SEEK_END)
-            words = _read(errors, max(0, size - _KEPT_OUTPUT), _KEPT_OUTPUT)
+            answer, words = _read(output, _LARGEST_ANSWER, 0), _read(errors, _KEPT_START, _KEPT_END)
         if status is None:
             raise uv_failure.timed_out(doing, self.deadline, words, self.settings.secrets)
+        if status == 0:
+            self._warn(words)
+            return answer
         raise uv_failure.UvFailed(doing, status, words, self.settings.secrets)
+
+    def _warn(self, words: str) -> None:
+        for line in words.splitlines():
+            if line.startswith("warning: "):
+                _log.warning("uv: %s", uv_failure.shown(line.removeprefix("warning: "), self.settings.secrets))
 
     def _start(self, command: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
@@ -174,6 +184,12 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _read(file: IO[bytes], start: int, length: int) -> str:
-    file.seek(start)
-    return file.read(length).decode("utf-8", "backslashreplace")
+def _read(file: IO[bytes], start: int, end: int) -> str:
+    """Return a file's text; of a longer one `start` bytes of its beginning and `end` of its end."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    data = file.read(start if size > start + end else size)
+    if size > start + end:
+        file.seek(size - end)
+        data += b"\n...\n" + file.read(end)
+    return data.decode("utf-8", "backslashreplace")

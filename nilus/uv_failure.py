@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 
-_LAST_LINES = 30
-_MAX_CHARACTERS = 4000
+_FIRST_LINES = 5
+_LAST_LINES = 20
+_LONGEST_LINE = 400
+_STARTS = re.compile(r"error:|\s+×")
 _USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
@@ -159,10 +161,17 @@ def timed_out(doing: str, deadline: Deadline, output: str, secrets: Iterable[str
 
 
 def shown(text: str, secrets: Iterable[str]) -> str:
-    """Return the last lines of a text as they may be shown: without secrets, user info and control characters."""
+    """Return what may be shown of a text: without secrets, user info and control characters, the middle left out.
+
+    What uv told of its progress before it failed is left out, too.
+    """
     for secret in secrets:
         text = text.replace(secret, "***")
     text = _USER_INFO.sub("***@", text)
     lines = ["".join(c if c.isprintable() else " " for c in line).rstrip() for line in text.splitlines()]
-    lines = [line for line in lines if line][-_LAST_LINES:]
-    return "\n".join(lines)[-_MAX_CHARACTERS:]
+    lines = [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in lines if line]
+    start = next((number for number, line in enumerate(lines) if _STARTS.match(line)), 0)
+    lines = lines[start:]
+    if len(lines) > _FIRST_LINES + _LAST_LINES:
+        lines[_FIRST_LINES:-_LAST_LINES] = ["..."]
+    return "\n".join(lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 import shutil
@@ -19,8 +18,9 @@ from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.process import ChildProcess
-    from airflow_provider_nilus.state.record import Record
+    from airflow_provider_nilus.state.start import Start
     from airflow_provider_nilus.state.store import StateStore
+    from airflow_provider_nilus.state.turn import Turn
     from nilus.git import Credentials
     from nilus.repository import Checkout
     from nilus.runtime.events import Event, Loaded, Unsettled
@@ -106,19 +106,28 @@ class NilusHook(BaseHook):
         Raises:
             NilusError: the run failed; `retryable` tells whether another try can help.
         """
+        from airflow_provider_nilus.state.turn import Turn
         from airflow_provider_nilus.summary import closing_table
 
         options = options or RunOptions()
         started = time.monotonic()
         self._register_secrets(workflow)
-        store = self._store()
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
-            record = store.read(task_run.state_key)
+            turn = Turn(
+                self._store(),
+                task_run.state_key,
+                run_id=task_run.run_id,
+                run_type=task_run.run_type,
+                commit=checkout.commit,
+                on_rerun=options.on_rerun,
+                cleared=lambda run_ids: self._cleared(task_run, run_ids),
+            )
+            begun = turn.begin()
             with self._work_dir() as work_dir:
-                job = self._job(workflow, task_run, options, checkout, record, work_dir)
-                loaded = self._run_child(job)
+                job = self._job(workflow, task_run, options, checkout, begun, work_dir)
+                loaded = self._run_child(job, turn)
         self.log.info("Loaded:\n%s", closing_table(loaded))
-        record = self._commit(store, record, task_run, checkout.commit, loaded)
+        version = turn.commit(loaded)
         return {
             "commit": checkout.commit,
             "ref": checkout.ref_name,
@@ -130,7 +139,7 @@ class NilusHook(BaseHook):
             "reading": loaded.reading,
             "interval": list(loaded.interval) if loaded.interval else None,
             "state_key": task_run.state_key,
-            "state_version": record.version,
+            "state_version": version,
             "seconds": loaded.seconds,
             "duration_s": round(time.monotonic() - started, 3),
         }
@@ -220,10 +229,9 @@ class NilusHook(BaseHook):
         task_run: TaskRun,
         options: RunOptions,
         checkout: Checkout,
-        record: Record,
+        begun: Start,
         work_dir: Path,
     ) -> Job:
-
         from airflow_provider_nilus.connections import resolve_sink
         from airflow_provider_nilus.settings import deployment_settings
         from nilus import repository
@@ -253,7 +261,9 @@ class NilusHook(BaseHook):
             base_dir=str(repository.base_dir(checkout, workflow.repo.base_dir)),
             work_dir=str(work_dir),
             resources=options.resources,
-            state=record.state,
+            state=begun.base.state,
+            known_load_ids=list(begun.known),
+            replaces=list(begun.replaces),
             interval=options.interval,
             backfill=options.backfill,
             on_rerun=options.on_rerun,
@@ -261,7 +271,7 @@ class NilusHook(BaseHook):
             log_level=deployment.log_level,
         )
 
-    def _run_child(self, job: Job) -> Loaded:
+    def _run_child(self, job: Job, turn: Turn) -> Loaded:
         from airflow_provider_nilus.process import ChildProcess, child_environ
         from airflow_provider_nilus.supervisor import Supervisor
         from nilus.errors import ProcessError
@@ -270,7 +280,7 @@ class NilusHook(BaseHook):
             job,
             environ=child_environ(os.environ, self.source_env),
             logger=logging.getLogger(__name__),
-            on_event=self._on_event,
+            on_event=lambda event: self._on_event(event, turn),
             answer=self._answer,
             mask=self._redact,
             lost=Supervisor().gone,
@@ -284,45 +294,35 @@ class NilusHook(BaseHook):
             )
         return self._child.run()
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: Event, turn: Turn) -> None:
         from airflow_provider_nilus.summary import progress_line
-        from nilus.runtime.events import Prepared, Progress
+        from nilus.runtime.events import Adopted, Prepared, Progress
 
         if isinstance(event, Progress):
             self.log.info("%s", progress_line(event))
         elif isinstance(event, Prepared):
             self.log.info("Prepared: load %s, tables %s", ", ".join(event.load_ids) or "none", event.tables)
+        elif isinstance(event, Adopted):
+            turn.adopt(event)
 
-    def _answer(self, question: Unsettled) -> dict[str, Any]:
+    @staticmethod
+    def _answer(question: Unsettled) -> dict[str, Any]:
         """Tell which journal entries belong to a task instance that is still running."""
-        raise NotImplementedError
+        from airflow_provider_nilus import task_states
 
-    def _commit(self, store: StateStore, record: Record, task_run: TaskRun, commit: str, loaded: Loaded) -> Record:
-        """Write the record once, after the load; runs that keep no state leave it alone."""
-        if not loaded.keeps_state:
-            self.log.info("State: this run reads %s and keeps none", loaded.reading)
-            return record
-        if not loaded.load_ids:
-            self.log.info("State: nothing was loaded, %r stays at version %d", record.key, record.version)
-            return record
-        moved = record.advance(
-            run_id=task_run.run_id,
-            run_type=task_run.run_type,
-            commit=commit,
-            load_ids=loaded.load_ids,
-            rows={name: table["rows"] for name, table in loaded.tables.items()},
-            state=loaded.state,
-        )
-        store.write(moved)
-        self.log.info(
-            "State: %r moved from version %d to %d by run %s (%d bytes)",
-            record.key,
-            record.version,
-            moved.version,
-            task_run.run_id,
-            len(json.dumps(loaded.state)),
-        )
-        return moved
+        live = []
+        for entry in question.entries:
+            states = task_states.states(entry["dag_id"], entry["task_id"], entry["map_index"], [entry["run_id"]])
+            if task_states.is_running(states.get(entry["run_id"])):
+                live.append(entry["load_id"])
+        return {"live": live}
+
+    @staticmethod
+    def _cleared(task_run: TaskRun, run_ids: list[str]) -> list[str]:
+        from airflow_provider_nilus import task_states
+
+        states = task_states.states(task_run.dag_id, task_run.task_id, task_run.map_index, run_ids)
+        return [run_id for run_id, state in states.items() if task_states.is_to_run_again(state)]
 
     def _register_secrets(self, workflow: Workflow) -> None:
         """Have Airflow hide what the author gave, and what fills an address and is secret by its name."""

@@ -79,6 +79,6 @@ def _refusal(record: Record, commits: list[Commit], mine: int, standing: int) ->
         f"Run {commits[mine].run_id} of {record.key!r} cannot be run again by itself: later runs went on from it",
         expected="the newest commit of the record, or one after which every later run has been cleared as well",
         found=f"version {commits[mine].version}, while version {later.version} of run {later.run_id} stands",
-        remedy='clear it together with all later runs (in Airflow\'s UI: Clear, with Future), or set on_rerun="rewind", '
+        remedy='clear it together with all later runs (Airflow\'s UI: Clear, with Future), or set on_rerun="rewind", '
         "which takes the later commits back and removes their rows",
     )

@@ -39,6 +39,21 @@ class Unsettled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adopted:
+    """A complete load of another run, which died before its state was kept: it belongs into the record.
+
+    `state` is what the load carried; `rows` counts the rows of each table.
+    """
+
+    kind: ClassVar[str] = "adopted"
+    load_id: str
+    run_id: str
+    commit: str
+    rows: dict[str, int]
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """The package is normalized; its load id enters the journal next."""
 
@@ -76,9 +91,9 @@ class Failed:
     traceback: str = ""
 
 
-Event: TypeAlias = Progress | Unsettled | Prepared | Loaded | Failed
+Event: TypeAlias = Progress | Unsettled | Adopted | Prepared | Loaded | Failed
 
-_KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in (Progress, Unsettled, Prepared, Loaded, Failed)}
+_KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in (Progress, Unsettled, Adopted, Prepared, Loaded, Failed)}
 
 
 def encode(event: Event) -> bytes:

@@ -7,8 +7,10 @@ import logging
 from typing import Any
 
 import dlt
+from dlt.common.jsonpath import compile_path
 from dlt.extract import DltResource, DltSource
 from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
+from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
@@ -46,7 +48,7 @@ def apply(
     elif _reads_from_another(resource, source):
         log.info("Transformer %r reads from a resource that incremental-key is applied to", resource.name)
     elif reading.kind == "windowed":
-        window: Incremental[object] = Window(key, initial_value=reading.start, end_value=reading.end)
+        window = Window(_cursor_path(key), initial_value=reading.start, end_value=reading.end)
         resource.apply_hints(incremental=window)
     else:
         _apply_cursor(resource, key, reading, disposition)
@@ -93,7 +95,7 @@ def _reads_from_another(resource: DltResource, source: DltSource) -> bool:
 
 def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition: str) -> None:
     if reading.start is not None:
-        resource.add_step(Since(key, reading.start))
+        resource.add_step(Since(_cursor_path(key), reading.start))
     if disposition == "replace":
         log.warning(
             "Resource %r has write disposition replace, which starts from nothing: its cursor %r is not kept, every "
@@ -104,4 +106,15 @@ def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition
         )
         return
     # Rows that have the cursor's own value are read again: what merges needs all of them, what appends the new ones.
-    resource.apply_hints(incremental=dlt.sources.incremental(key, primary_key=() if disposition == "merge" else None))
+    dedup_key = () if disposition == "merge" else None
+    resource.apply_hints(incremental=dlt.sources.incremental(_cursor_path(key), primary_key=dedup_key))
+
+
+def _cursor_path(key: str) -> str:
+    """Return the key as dlt takes it: a JSON path, in which a name that is not plain is quoted."""
+    try:
+        compile_path(key)
+    except JSONPathError:
+        quote = '"' if "'" in key else "'"
+        return f"{quote}{key}{quote}"
+    return key

@@ -91,6 +91,8 @@ class Job:
         extra_path: directories with packages to put behind the worker's own on `sys.path`.
         resources: names of the resources to run; None for all.
         state: dlt's `sources` subtree to start from, as plain JSON (dlt's typed strings kept as they are).
+        known_load_ids: the load ids that the record knows.
+        replaces: load ids whose rows this run removes, because their commits were taken back.
         interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
         backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
         on_rerun: "replace", "append" or "rewind".
@@ -107,6 +109,8 @@ class Job:
     extra_path: list[str] = field(default_factory=list)
     resources: list[str] | None = None
     state: dict[str, Any] = field(default_factory=dict)
+    known_load_ids: list[str] = field(default_factory=list)
+    replaces: list[str] = field(default_factory=list)
     interval: tuple[str, str] | None = None
     backfill: str | None = None
     on_rerun: str = "replace"

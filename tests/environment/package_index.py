@@ -1,4 +1,4 @@
-"""Wheels and source archives made by the tests, and an index of our own that serves them over HTTP and can misbehave."""
+"""Wheels and source archives made by the tests, and an index that serves them over HTTP and can misbehave."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         archive.writestr(
             f"{{info}}/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
         )
-        archive.writestr(f"{{info}}/RECORD", f"{{NAME}}/__init__.py,,\\n{{info}}/METADATA,,\\n{{info}}/WHEEL,,\\n{{info}}/RECORD,,\\n")
+        names = [f"{{NAME}}/__init__.py", f"{{info}}/METADATA", f"{{info}}/WHEEL", f"{{info}}/RECORD"]
+        archive.writestr(f"{{info}}/RECORD", "".join(f"{{name}},,\\n" for name in names))
     return wheel
 """
 

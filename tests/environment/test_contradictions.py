@@ -134,8 +134,8 @@ def installed(tmp_path: Path) -> Installed:
         ),
         # uv 0.9, broken over lines
         (
-            "  ╰─▶ Because only tool>=2.0 is available and clash==1.0 depends\n      on tool>=1,<2, we can conclude that "
-            "clash==1.0 cannot be used.\n      And because … and you require\n      clash[more], we can …",
+            "  ╰─▶ Because only tool>=2.0 is available and clash==1.0 depends\n      on tool>=1,<2, we can conclude "
+            "that clash==1.0 cannot be used.\n      And because … and you require\n      clash[more], we can …",
             ("tool<2,>=1", "clash, which sources/requirements.txt:1 (clash) asks for"),
         ),
         (

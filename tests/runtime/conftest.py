@@ -19,7 +19,7 @@ from nilus.runtime.events import Event, Loaded
 from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
 _HEADER = "import nilus\nfrom nilus import CustomSource\n"
-_RUN = ("state_key", "run_id", "run_type", "try_number", "logical_date", "interval_start", "interval_end", "commit")
+_RUN = ("state_key", "run_id", "run_type", "try_number", "logical_date", "commit")
 _SINK = ("strategy", "full_refresh", "loader_file_size", "loader_file_format", "table")
 _JOB = ("resources", "state", "interval", "backfill", "log_level", "on_rerun")
 

@@ -115,7 +115,7 @@ HINTED = """
     import pandas as pd
     import pyarrow as pa
 
-    ROW = {"Code": "12", "price": "1.50", "at": "2026-01-02T03:04:05+02:00", "epoch": 1767323045, "day": "2026-01-02"}
+    ROW = {"Code": "12", "price": "1.50", "moment": "2026-01-02T03:04:05+02:00", "epoch": 1767323045, "day": "2026-01-02"}
 
     @nilus.resource
     def dicts():
@@ -136,7 +136,7 @@ HINTED = """
 HINTS = {
     "Code": "bigint",
     "price": "decimal",
-    "at": "timestamp",
+    "moment": "timestamp",
     "epoch": "timestamp",
     "day": "date",
     "never_comes": "bigint",
@@ -147,7 +147,7 @@ def test_type_hints_give_a_column_the_same_type_for_every_kind_of_row(run_source
     run_source(HINTED, type_hints=HINTS)
     decimal = "numeric" if run_source.sink.name == "postgres" else "decimal(38,9)"
     expected = {
-        "at": "timestamp with time zone",
+        "moment": "timestamp with time zone",
         "code": "bigint",
         "day": "date",
         "epoch": "timestamp with time zone",
@@ -156,7 +156,7 @@ def test_type_hints_give_a_column_the_same_type_for_every_kind_of_row(run_source
     found = {table: run_source.sink.columns(table) for table in ("dicts", "frames", "tables")}
     assert found == dict.fromkeys(found, expected)
     rows = [
-        run_source.sink.rows(f"SELECT code, price, at, epoch, day FROM raw.{table}")
+        run_source.sink.rows(f"SELECT code, price, moment, epoch, day FROM raw.{table}")
         for table in ("dicts", "frames", "tables")
     ]
     assert rows[0] == rows[1] == rows[2]

@@ -13,12 +13,11 @@ from postgres_fixture import connect
 
 
 def forms(secret: str) -> set[str]:
-    """Every form of a secret that is looked for."""
-    lines = [line for line in secret.splitlines() if line]
-    plain = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], *lines}
-    data = {base64.b64encode(text.encode()).decode() for text in (secret, *lines)}
-    urlsafe = {base64.urlsafe_b64encode(text.encode()).decode() for text in (secret, *lines)}
-    return plain | {quote(secret, safe=""), quote(secret), quote_plus(secret)} | data | urlsafe
+    """Every form of a secret that is looked for; of one with several lines, each line."""
+    data = secret.encode()
+    encoded = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
+    escaped = {repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return {*secret.splitlines(), *encoded, *escaped, quote(secret, safe=""), quote(secret), quote_plus(secret)}
 
 
 def cells(database: str) -> Iterator[tuple[str, str]]:
