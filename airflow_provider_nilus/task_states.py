@@ -16,7 +16,7 @@ def states(dag_id: str, task_id: str, map_index: int, run_ids: Iterable[str]) ->
         run_ids: the runs.
 
     Returns:
-        The state by run id; None where the instance has been cleared and not been scheduled yet. A run that is not there
+        The state by run id; None where the instance was cleared and is not scheduled yet. A run that is not there
         any more is left out.
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance

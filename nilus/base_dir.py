@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from nilus import repository_url
+from nilus import file_tree, repository_url
 from nilus.errors import RepositoryError
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ def _check(base_dir: str) -> None:
         problem = "an absolute path"
     elif ".." in PurePosixPath(base_dir).parts:
         problem = "'..'"
+    elif file_tree.is_too_long(base_dir):
+        base_dir = f"{base_dir[:80]}…"
+        problem = "a path that is too long"
     if problem:
         raise _refused(base_dir, problem)
 

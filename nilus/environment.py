@@ -230,8 +230,10 @@ class _Preparation:
         return [f"{line} {option}".strip() for line, option in zip(lines, options, strict=True)], require
 
     def _tell(self, environment: Environment) -> None:
-        how = "were in the cache" if environment.cached else "were installed"
-        _log.info("%s: %s %s (%.1f s).", self.asked.file, ", ".join(environment.packages), how, environment.seconds)
+        how = "from the cache" if environment.cached else "installed"
+        _log.info(
+            "%s: added %s (%s, %.1f s).", self.asked.file, ", ".join(environment.packages), how, environment.seconds
+        )
         for folder in environment.paths:
             for name, why in hidden_modules(Path(folder), self.interpreter.path).items():
                 _log.warning("%s adds the module %s, but %s.", self.asked.file, name, why)

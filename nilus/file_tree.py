@@ -14,6 +14,11 @@ from typing import Any
 _NOT_OURS = "__pycache__"
 _BLOCK = 512
 
+LONGEST_PATH = 1024
+"""Bytes of a path inside a folder: beyond, a cache that lies deep would not take it (the system takes 4,096)."""
+LONGEST_NAME = 255
+"""Bytes of one name: what Linux file systems take."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -83,6 +88,13 @@ def _walk(folder: Path | str, skip: str = "") -> Iterator[tuple[str, os.DirEntry
             yield prefix + entry.name, entry
             if is_folder:
                 pending.append((entry.path, prefix + entry.name + "/"))
+
+
+def is_too_long(path: str) -> bool:
+    """Whether a relative path is longer than we write."""
+    return len(os.fsencode(path)) > LONGEST_PATH or any(
+        len(os.fsencode(name)) > LONGEST_NAME for name in path.split("/")
+    )
 
 
 def outward_link(folder: Path) -> tuple[str, str] | None:

@@ -8,11 +8,9 @@ configuration is read. No secret is ever an argument or in a file.
 
 from __future__ import annotations
 
-import functools
 import math
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,23 +18,11 @@ from nilus import git_failure, git_process, refs
 from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
 from nilus.git_credentials import Credentials
+from nilus.git_version import check_git, check_version
 from nilus.repository_url import RepositoryUrl
 
-__all__ = ["Credentials", "Git", "check_version", "is_patched"]
+__all__ = ["Credentials", "Git", "check_git"]
 
-# GIT_CONFIG_COUNT, by which the configuration is given, came with 2.31.
-_OLDEST = (2, 31)
-# CVE-2025-48384 and those fixed with it: per release line, the first version without them.
-_PATCHED = {
-    (2, 43): 7,
-    (2, 44): 4,
-    (2, 45): 4,
-    (2, 46): 4,
-    (2, 47): 3,
-    (2, 48): 2,
-    (2, 49): 1,
-    (2, 50): 1,
-}
 # Proxies and certificates are the machine's business, not the repository's.
 _KEPT = (
     "PATH",
@@ -92,6 +78,8 @@ class Git:
     Args:
         url: the repository's address.
         allowed_protocols: what git may use, for the repository and for its submodules.
+        allowed_repositories: which repositories may be fetched, the submodules among them; see
+            `nilus.allowed_repositories`. Empty for all.
         credentials: how it is let in.
         deadline: when whatever runs is ended.
         keep_open: file descriptors git inherits: locks that are to live as long as it does.
@@ -101,6 +89,7 @@ class Git:
     allowed_protocols: Sequence[str]
     deadline: Deadline
     credentials: Credentials = field(default_factory=Credentials)
+    allowed_repositories: Sequence[str] = ()
     keep_open: Sequence[int] = ()
 
     def ls_remote(self, names: Iterable[str] = ()) -> dict[str, str]:
@@ -176,12 +165,37 @@ class Git:
         pairs = (entry.partition("\n") for entry in result.output.decode("utf-8", "surrogateescape").split("\0")[:-1])
         return [(key, value) for key, _, value in pairs]
 
-    def update_submodules(self, folder: Path, *, depth: int = 0) -> bool:
-        """Fetch and check out a work tree's own submodules, not theirs; the result is that of `fetch`."""
+    def update_submodules(self, folder: Path, urls: Mapping[str, str], *, depth: int = 0) -> bool:
+        """Fetch and check out a work tree's own submodules, not theirs; the result is that of `fetch`.
+
+        Args:
+            folder: the work tree.
+            urls: where each submodule is fetched from, by its name, whatever `.gitmodules` says.
+            depth: how many commits of their history; 0 for all.
+        """
         arguments = ["submodule", "--quiet", "update", "--init", "--checkout", "--force"]
         if depth:
             arguments.append(f"--depth={depth}")
-        return self._got([*arguments, "--"], folder, "fetch the submodules of")
+        configuration = [(f"submodule.{name}.url", url) for name, url in urls.items()]
+        return self._got([*arguments, "--"], folder, "fetch the submodules of", configuration)
+
+    def verify_commit(
+        self, folder: Path, commit: str, *, environ: Mapping[str, str], configuration: Iterable[tuple[str, str]]
+    ) -> str | None:
+        """Have git verify the signature of a commit.
+
+        Args:
+            folder: the repository.
+            commit: the commit's full hash.
+            environ, configuration: which programs and keys git uses for that.
+
+        Returns:
+            None if it is good, else what git and the program it uses said: nothing if there is no signature.
+        """
+        result = self._result(["verify-commit", commit], folder, dict(environ), configuration)
+        if result.timed_out:
+            self._check(result, f"verify the commit {commit} of {self.url}")
+        return None if result.status == 0 else git_failure.shown(result.errors, self.credentials.secrets())
 
     def _run(
         self,
@@ -195,8 +209,10 @@ class Git:
         self._check(result, f"{doing} {self.url}")
         return result.output
 
-    def _got(self, arguments: Sequence[str], folder: Path, doing: str) -> bool:
-        result = self._result(arguments, folder)
+    def _got(
+        self, arguments: Sequence[str], folder: Path, doing: str, configuration: Iterable[tuple[str, str]] = ()
+    ) -> bool:
+        result = self._result(arguments, folder, configuration=configuration)
         if not result.timed_out and result.status != 0 and git_failure.ask_for_more(result.errors):
             return False
         self._check(result, f"{doing} {self.url}")
@@ -253,33 +269,3 @@ class Git:
     def _patience(self) -> list[tuple[str, str]]:
         """A git whose parent was killed ends by itself when nothing has come for as long as we would have waited."""
         return [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", str(math.ceil(self.deadline.seconds) + 1))]
-
-
-@functools.cache
-def check_version(git: str) -> tuple[int, ...]:
-    """Return git's version; ask once for each path.
-
-    Raises:
-        RepositoryError: it is too old to be run safely.
-    """
-    environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
-    result = git_process.run([git, "version"], folder=Path("/"), environ=environ, deadline=Deadline(30))
-    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.output)
-    version = tuple(int(part or 0) for part in match.groups()) if match else ()
-    if version < _OLDEST:
-        raise RepositoryError(
-            f"The git at {git} is too old, or no git.",
-            expected=f"version {'.'.join(map(str, _OLDEST))} or newer",
-            found=result.output.decode("utf-8", "backslashreplace").strip()[:200] or f"exit status {result.status}",
-            remedy=git_process.NO_GIT,
-        )
-    return version
-
-
-def is_patched(version: tuple[int, ...]) -> bool:
-    """Whether a version of git has the fixes of 2025 for hostile submodules (CVE-2025-48384).
-
-    A distribution may have put them into an older version; that cannot be told from the number.
-    """
-    line = version[:2]
-    return line > max(_PATCHED) or (line in _PATCHED and version[2] >= _PATCHED[line])

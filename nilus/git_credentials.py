@@ -88,6 +88,15 @@ class Credentials:
             entries.append((f"credential.{url.credential_scope}.helper", _HELPER))
         return entries
 
+    def presented(self, url: RepositoryUrl) -> str:
+        """Say what a server is shown of these, for a message that says it was not let in."""
+        if url.protocol == "ssh":
+            mine = "GIT_SSH_COMMAND" in self.environ
+            return f"the credential of {self.origin or 'the caller'}" if mine else "the keys of the worker's user"
+        if self.password or any(self.environ.get(name) for name in _SECRET):
+            return f"the credential of {self.origin or 'the caller'}"
+        return f"no credential, for {self.origin} has neither password nor token" if self.origin else "no credential"
+
     def secrets(self) -> list[str]:
         """Return every spelling of a secret that might turn up in a text, longest first."""
         found = set()

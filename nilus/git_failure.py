@@ -28,9 +28,7 @@ class Kind:
     about_credential: bool = False
 
 
-def _kind(
-    pattern: str, summary: str, remedy: str, *, retryable: bool = False, about_credential: bool = False
-) -> Kind:
+def _kind(pattern: str, summary: str, remedy: str, *, retryable: bool = False, about_credential: bool = False) -> Kind:
     return Kind(re.compile(pattern, re.IGNORECASE), summary, remedy, retryable, about_credential)
 
 
@@ -141,7 +139,7 @@ def failure(
     Args:
         doing: what git was doing to which repository, after "git could not".
         server: the other side's name.
-        credential: what to call the credential in use; empty if there is none.
+        credential: what was presented to it, in words.
         status: git's exit status; negative for a signal.
         output: what it printed to standard error; may hold secrets, comes from the server in part.
         secrets: what must not be seen.
@@ -150,7 +148,7 @@ def failure(
     summary = f": {kind.summary}" if kind.summary else ""
     found = [f"ended by signal {-status}" if status < 0 else f"exit status {status}", shown(output, secrets)]
     if kind.about_credential:
-        found.insert(0, f"{server} was given {credential or 'no credential'}")
+        found.insert(0, f"{server} was given {credential}")
     return RepositoryError(
         f"git could not {doing}{summary}.",
         found="; ".join(filter(None, found)),

@@ -28,7 +28,8 @@ _GRACE_SECONDS = 2.0
 
 NO_GIT = (
     "Install the Debian package git in the image the workers run: on Astro add a line git to packages.txt, in a "
-    "Dockerfile of your own run apt-get install git."
+    "Dockerfile of your own run apt-get install git. Cloud Composer takes no packages of the system: choose an image "
+    "version that has a newer git, or run the task in a pod with an image of your own."
 )
 
 

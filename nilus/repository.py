@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nilus import refs, repository_url
+from nilus import allowed_repositories, refs, repository_url
 from nilus.base_dir import base_dir
 from nilus.cache import Cache, Entry
 from nilus.cache_folder import default_cache_dir
@@ -20,15 +20,28 @@ from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
 from nilus.git import Credentials, Git
 from nilus.repository_url import RepositoryUrl
+from nilus.signatures import TrustedKeys
 from nilus.staging import Staging
 from nilus.work_tree import Wanted, materialise
 
-__all__ = ["Checkout", "Credentials", "Settings", "base_dir", "checkout", "default_cache_dir"]
+__all__ = [
+    "Checkout",
+    "Credentials",
+    "Settings",
+    "TrustedKeys",
+    "base_dir",
+    "cached",
+    "checkout",
+    "default_cache_dir",
+    "look_up",
+]
 
 _log = logging.getLogger("nilus.repository")
 
 _BUCKET = "git-v1"
 _CONTENT = "checkout"
+# Looking into the cache waits for nothing.
+_NO_TIME = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +52,17 @@ class Settings:
         cache_dir: where checkouts are kept; see `default_cache_dir`.
         cache_max_bytes: how much room they may take on the disk. What is in use stays, whatever it takes.
         allowed_protocols: of `https`, `ssh`, `http` and `file`.
+        allowed_repositories: globs that an address must match one of, see `nilus.allowed_repositories`; empty for all.
+        require_pinned_commit: take nothing but what a full hash names: the ref, or the expected commit.
+        trusted_keys: one of them must have signed the commit; None if nobody has to.
     """
 
     cache_dir: Path
     cache_max_bytes: int
     allowed_protocols: tuple[str, ...] = ("https", "ssh")
+    allowed_repositories: tuple[str, ...] = ()
+    require_pinned_commit: bool = False
+    trusted_keys: TrustedKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -111,33 +130,116 @@ def checkout(
     Raises:
         RepositoryError: something of the above is not allowed, does not exist, or did not work out.
     """
-    if not (math.isfinite(timeout) and timeout > 0):
-        raise RepositoryError(
-            "The timeout for the repository is not a time.",
-            expected="a number of seconds greater than 0",
-            found=str(timeout),
-            remedy="Correct --sync-timeout.",
-        )
-    asked = refs.HEAD if ref is None else ref
-    refs.check(asked)
-    address = repository_url.parse(url, allowed_protocols=settings.allowed_protocols)
-    git = Git(
-        url=address,
-        allowed_protocols=settings.allowed_protocols,
-        deadline=Deadline(timeout),
-        credentials=credentials or Credentials(),
+    git = _git(url, settings, credentials, timeout)
+    wanted = Wanted(
+        depth=depth,
+        submodules=submodules,
+        filter_spec=filter,
+        sparse_checkout_file=sparse_checkout_file,
+        trusted_keys=settings.trusted_keys,
     )
-    wanted = Wanted(depth=depth, submodules=submodules, filter_spec=filter, sparse_checkout_file=sparse_checkout_file)
-    expected = _checked_commit(expected_commit)
+    asked = refs.HEAD if ref is None else ref
+    expected = _checked_refs(asked, expected_commit, settings)
     found = _resolve(git, asked)
     if expected is not None and found.commit != expected:
         raise RepositoryError(
-            f"The ref {asked} of {address} is not at the expected commit.",
+            f"The ref {asked} of {git.url} is not at the expected commit.",
             expected=expected,
             found=f"{found.commit} ({found.name or 'the ref itself'})",
             remedy="Look at what has changed; then set expected_commit to the new commit, or the ref to the old one.",
         )
     return _checkout(git, dataclasses.replace(wanted, commit=found.commit, ref_name=found.name), asked, settings)
+
+
+def cached(
+    url: str,
+    ref: str | None,
+    *,
+    settings: Settings,
+    submodules: str = "off",
+    sparse_checkout_file: str | None = None,
+    expected_commit: str | None = None,
+) -> Checkout | None:
+    """Return what `checkout` would, if that is in the cache and takes no question to the server, else None.
+
+    Needs neither network, git nor credentials. The arguments are those of `checkout`.
+
+    Raises:
+        RepositoryError: something is not allowed, or the cache is not safe to use.
+    """
+    git = _git(url, settings, None, _NO_TIME)
+    asked = refs.HEAD if ref is None else ref
+    expected = _checked_refs(asked, expected_commit, settings)
+    commit = refs.as_commit(asked)
+    if commit is None or expected not in (None, commit):
+        return None
+    wanted = Wanted(
+        commit=commit,
+        submodules=submodules,
+        sparse_checkout_file=sparse_checkout_file,
+        trusted_keys=settings.trusted_keys,
+    )
+    entry = _cache(settings).look(_key(git.url, wanted))
+    return None if entry is None else _told(git, wanted, asked, entry)
+
+
+def look_up(
+    url: str,
+    ref: str | None = None,
+    *,
+    settings: Settings,
+    credentials: Credentials | None = None,
+    timeout: float = 120.0,
+) -> refs.ResolvedRef:
+    """Ask the server which commit a ref stands for, and fetch nothing: a test of address, ref and credentials.
+
+    A full commit hash is taken for granted, for servers cannot look one up; they are asked all the same.
+
+    Args:
+        url, ref, settings, credentials, timeout: those of `checkout`. The ref need not be pinned.
+
+    Raises:
+        RepositoryError: something is not allowed, does not exist, or the server did not answer.
+    """
+    git = _git(url, settings, credentials, timeout)
+    asked = refs.HEAD if ref is None else ref
+    refs.check(asked)
+    if refs.as_commit(asked) is not None:
+        git.ls_remote([refs.HEAD])
+    return _resolve(git, asked)
+
+
+def _git(url: str, settings: Settings, credentials: Credentials | None, timeout: float) -> Git:
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise RepositoryError(
+            "The timeout for the repository is not a time.",
+            expected="a number of seconds greater than 0",
+            found=str(timeout),
+            remedy="Correct --sync-timeout, or git_timeout in the settings.",
+        )
+    address = repository_url.parse(url, allowed_protocols=settings.allowed_protocols)
+    allowed_repositories.check(address, settings.allowed_repositories)
+    return Git(
+        url=address,
+        allowed_protocols=settings.allowed_protocols,
+        allowed_repositories=settings.allowed_repositories,
+        deadline=Deadline(timeout),
+        credentials=credentials or Credentials(),
+    )
+
+
+def _checked_refs(ref: str, expected_commit: str | None, settings: Settings) -> str | None:
+    """Check what was asked for and what is expected; return the latter in lower case."""
+    refs.check(ref)
+    expected = _checked_commit(expected_commit)
+    if settings.require_pinned_commit and expected is None and refs.as_commit(ref) is None:
+        raise RepositoryError(
+            f"This deployment runs pinned commits only, and the ref {ref} may move.",
+            expected="a commit's full hash, as the ref or as expected_commit",
+            found=f"the ref {ref} and no expected_commit",
+            remedy="Set expected_commit to the commit that was reviewed: git rev-parse <ref> prints its hash.",
+        )
+    return expected
 
 
 def _checked_commit(text: str | None) -> str | None:
@@ -166,9 +268,7 @@ def _resolve(git: Git, ref: str) -> refs.ResolvedRef:
 
 
 def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Checkout:
-    cache = Cache(
-        settings.cache_dir.expanduser().absolute() / _BUCKET, content=_CONTENT, error=RepositoryError, log=_log
-    )
+    cache = _cache(settings)
 
     def make(content: Path, staging: Staging) -> dict[str, Any]:
         _warn_of_clear_text(git)
@@ -178,11 +278,21 @@ def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Check
     entry = cache.get(
         _key(git.url, wanted), make, what=f"the checkout of {git.url} at {wanted.commit}", deadline=git.deadline
     )
+    if entry.made:
+        cache.prune(settings.cache_max_bytes)
+    return _told(git, wanted, asked, entry)
+
+
+def _cache(settings: Settings) -> Cache:
+    root = settings.cache_dir.expanduser().absolute() / _BUCKET
+    return Cache(root, content=_CONTENT, error=RepositoryError, log=_log)
+
+
+def _told(git: Git, wanted: Wanted, asked: str, entry: Entry) -> Checkout:
+    """Log where the files came from, and return them."""
     seconds = git.deadline.elapsed
     how = "was fetched" if entry.made else "was in the cache"
     _log.info("%s: the commit %s %s (%.1f s).", git.url, wanted.commit, how, seconds)
-    if entry.made:
-        cache.prune(settings.cache_max_bytes)
     return Checkout(
         url=git.url.text,
         ref=asked,

@@ -7,13 +7,16 @@ by level, before git reads it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nilus import file_tree, repository_url
+from nilus import allowed_repositories, file_tree, repository_url
 from nilus.errors import RepositoryError
-from nilus.git import Git, check_version, is_patched
+from nilus.git import Git
 from nilus.git_process import find_git
+from nilus.git_version import check_version, is_patched
+from nilus.repository_url import RepositoryUrl
 
 _log = logging.getLogger("nilus.repository")
 
@@ -35,14 +38,14 @@ def materialise(git: Git, folder: Path, *, recursive: bool, depth: int) -> None:
         RepositoryError: `.gitmodules` has something in it that is not allowed, or a submodule cannot be fetched.
     """
     _warn_of_old_git()
-    done = _level(git, folder, recursive=recursive, depth=depth, level=1)
+    done = _level(git, folder, git.url, recursive=recursive, depth=depth, level=1)
     if done is None:
         _log.info("A server does not give a submodule's commit alone: fetching its history.")
         file_tree.remove(folder / ".git" / "modules")
-        for path in _check(git, folder):
-            file_tree.remove(folder / path)
-            (folder / path).mkdir()
-        done = _level(git, folder, recursive=recursive, depth=0, level=1)
+        for submodule in _check(git, folder, git.url):
+            file_tree.remove(folder / submodule.path)
+            (folder / submodule.path).mkdir()
+        done = _level(git, folder, git.url, recursive=recursive, depth=0, level=1)
     if done is None:
         raise RepositoryError(
             f"A submodule of {git.url} points to a commit its repository does not have.",
@@ -53,10 +56,12 @@ def materialise(git: Git, folder: Path, *, recursive: bool, depth: int) -> None:
         file_tree.remove(work_tree / ".git")
 
 
-def _level(git: Git, folder: Path, *, recursive: bool, depth: int, level: int) -> list[Path] | None:
+def _level(
+    git: Git, folder: Path, base: RepositoryUrl, *, recursive: bool, depth: int, level: int
+) -> list[Path] | None:
     """Return the work trees of the submodules; None if a server asks us to fetch more."""
-    paths = _check(git, folder)
-    if not paths:
+    submodules = _check(git, folder, base)
+    if not submodules:
         return []
     if level > _DEEPEST:
         raise RepositoryError(
@@ -64,19 +69,37 @@ def _level(git: Git, folder: Path, *, recursive: bool, depth: int, level: int) -
             expected=f"{_DEEPEST} levels at most",
             remedy="Use --submodules=shallow.",
         )
-    if not git.update_submodules(folder, depth=depth):
+    urls = {submodule.name: submodule.url.text for submodule in submodules}
+    if not git.update_submodules(folder, urls, depth=depth):
         return None
-    done = [folder / path for path in paths if (folder / path / ".git").exists()]
-    for work_tree in list(done) if recursive else []:
-        deeper = _level(git, work_tree, recursive=True, depth=depth, level=level + 1)
+    fetched = [submodule for submodule in submodules if (folder / submodule.path / ".git").exists()]
+    done = [folder / submodule.path for submodule in fetched]
+    for submodule in fetched if recursive else []:
+        work_tree = folder / submodule.path
+        deeper = _level(git, work_tree, submodule.url, recursive=True, depth=depth, level=level + 1)
         if deeper is None:
             return None
         done += deeper
     return done
 
 
-def _check(git: Git, folder: Path) -> list[str]:
-    """Check a work tree's `.gitmodules`; return the paths of its submodules."""
+@dataclass(frozen=True)
+class _Submodule:
+    """One that was checked; `url` is absolute."""
+
+    name: str
+    path: str
+    url: RepositoryUrl
+
+
+def _check(git: Git, folder: Path, base: RepositoryUrl) -> list[_Submodule]:
+    """Check a work tree's `.gitmodules`; return its submodules.
+
+    Args:
+        git: git, for the repository.
+        folder: the work tree.
+        base: the address of the repository the work tree belongs to.
+    """
     file = folder / ".gitmodules"
     if file.is_symlink():
         raise _refused(git, "it is a symbolic link")
@@ -85,22 +108,26 @@ def _check(git: Git, folder: Path) -> list[str]:
     entries = git.read_gitmodules(folder)
     if entries is None:
         raise _refused(git, "a text that git cannot read")
-    paths = []
+    options: dict[str, dict[str, str]] = {}
     for key, value in entries:
         section, _, rest = key.partition(".")
         name, _, option = rest.rpartition(".")
-        if section != "submodule" or not name:
-            continue
-        _check_text(git, name, (name, value))
-        if option == "path":
-            paths.append(value)
-            _check_path(git, name, value)
-        elif option == "url":
-            _check_url(git, name, value)
-        elif option == "update" and value not in _HARMLESS_UPDATES:
-            raise _refused(git, f"{name} wants a command to be run")
-        _check_path(git, name, name)
-    return paths
+        if section == "submodule" and name:
+            _check_text(git, name, (name, value))
+            _check_path(git, name, name)
+            if option in options.setdefault(name, {}):
+                raise _refused(git, f"{name!r} has its {option} twice")
+            options[name][option] = value
+    return [_submodule(git, folder, base, name, given) for name, given in options.items() if given.get("path")]
+
+
+def _submodule(git: Git, folder: Path, base: RepositoryUrl, name: str, options: Mapping[str, str]) -> _Submodule:
+    if options.get("update", "checkout") not in _HARMLESS_UPDATES:
+        raise _refused(git, f"{name} wants a command to be run")
+    path = options["path"]
+    _check_path(git, name, path)
+    _check_place(git, folder, name, path)
+    return _Submodule(name, path, _checked_url(git, base, name, options.get("url", "")))
 
 
 def _check_text(git: Git, name: str, texts: Iterable[str]) -> None:
@@ -120,13 +147,25 @@ def _check_path(git: Git, name: str, path: str) -> None:
         raise _refused(git, f"{name!r} has the path {path!r}")
 
 
-def _check_url(git: Git, name: str, url: str) -> None:
-    if url.startswith(("./", "../")):
-        return
+def _check_place(git: Git, folder: Path, name: str, path: str) -> None:
+    """Refuse a place that is another one where letter case does not count: git would write there (CVE-2024-32002)."""
+    place = folder
+    for part in PurePosixPath(path).parts:
+        names = [entry.name for entry in place.iterdir()] if place.is_dir() else []
+        if any(other != part and other.casefold() == part.casefold() for other in names):
+            raise _refused(git, f"the path {path!r} of {name!r} differs from another one only in letter case")
+        place /= part
+        if place.is_symlink():
+            raise _refused(git, f"the path {path!r} of {name!r} leads through a symbolic link")
+
+
+def _checked_url(git: Git, base: RepositoryUrl, name: str, url: str) -> RepositoryUrl:
     try:
-        repository_url.parse(url, allowed_protocols=git.allowed_protocols)
+        checked = repository_url.resolve(url, base, allowed_protocols=git.allowed_protocols)
+        allowed_repositories.check(checked, git.allowed_repositories)
     except RepositoryError as problem:
         raise _refused(git, f"the address of {name!r}: {problem.message} {problem.found}") from None
+    return checked
 
 
 def _refused(git: Git, found: str) -> RepositoryError:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from nilus import file_tree, submodules
+from nilus import file_tree, signatures, submodules
 from nilus.errors import RepositoryError
 from nilus.git import Git
+from nilus.signatures import TrustedKeys
 
 _log = logging.getLogger("nilus.repository")
 
-# Beyond, the whole path would not fit what the system takes (4,096) in a cache that lies deep.
-_LONGEST_PATH = 1024
 _LFS = re.compile(rb"\bfilter=lfs\b")
 _FILTER = re.compile(r"blob:none|blob:limit=[0-9]+[kmg]?|tree:[0-9]+", re.ASCII)
 _ALL = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
@@ -35,6 +35,7 @@ class Wanted:
         submodules: `off`, `shallow` (those of the repository) or `recursive` (theirs too).
         filter_spec: `blob:none`, `blob:limit=<n>[kmg]` or `tree:<depth>`: fetch the rest only when it is needed.
         sparse_checkout_file: path in the repository of a list of what to check out, as git-sparse-checkout reads it.
+        trusted_keys: one of them must have signed the commit; None if nobody has to.
 
     Raises:
         RepositoryError: an option has a value it cannot have.
@@ -46,6 +47,7 @@ class Wanted:
     submodules: str = "off"
     filter_spec: str | None = None
     sparse_checkout_file: str | None = None
+    trusted_keys: TrustedKeys | None = None
 
     def __post_init__(self) -> None:
         if self.depth < 0:
@@ -59,17 +61,25 @@ class Wanted:
 
     @property
     def variant(self) -> dict[str, str]:
-        """The options that decide which files there are; empty for all of the commit's own files."""
+        """The options that decide which files there are and what was verified; empty for all of the commit's own."""
         options = {"sparse_checkout_file": self.sparse_checkout_file or ""}
         if self.submodules != "off":
             options["submodules"] = self.submodules
+        if self.trusted_keys is not None:
+            options["trusted_keys"] = self.trusted_keys.digest
         return {name: value for name, value in options.items() if value}
 
 
 def is_inside(path: str) -> bool:
     """Whether a path, as written, is relative and stays below where it starts."""
     parts = PurePosixPath(path).parts
-    return bool(parts) and parts[0] != "/" and ".." not in parts and not any(c in path for c in "\\\0\r\n")
+    return (
+        bool(parts)
+        and parts[0] != "/"
+        and ".." not in parts
+        and not any(c in path for c in "\\\0\r\n")
+        and not file_tree.is_too_long(path)
+    )
 
 
 def _bad_option(option: str, expected: str, found: str) -> RepositoryError:
@@ -89,6 +99,8 @@ def materialise(git: Git, wanted: Wanted, folder: Path) -> None:
     """
     git.init(folder, sha256=len(wanted.commit) == 64)
     _fetch(git, wanted, folder)
+    if wanted.trusted_keys is not None:
+        signatures.verify(git, folder, wanted.commit, wanted.trusted_keys)
     paths = git.paths(folder, wanted.commit)
     _refuse_long_paths(paths, wanted.commit)
     if wanted.sparse_checkout_file:
@@ -141,18 +153,14 @@ def _attempts(wanted: Wanted) -> Iterator[_Attempt]:
 
 
 def _refuse_long_paths(paths: list[str], commit: str) -> None:
-    longest = max(paths, key=_bytes, default="")
-    if _bytes(longest) > _LONGEST_PATH:
-        raise RepositoryError(
-            f"The commit {commit} holds a path that is too long.",
-            expected=f"{_LONGEST_PATH} bytes at most",
-            found=f"{_bytes(longest)} bytes: {longest[:80]!r}…",
-            remedy="Shorten it in the repository.",
-        )
-
-
-def _bytes(path: str) -> int:
-    return len(path.encode("utf-8", "surrogateescape"))
+    for path in paths:
+        if file_tree.is_too_long(path):
+            raise RepositoryError(
+                f"The commit {commit} holds a path that is too long.",
+                expected=f"{file_tree.LONGEST_PATH} bytes at most, and {file_tree.LONGEST_NAME} for one name in it",
+                found=f"{len(os.fsencode(path))} bytes: {path[:80]!r}…",
+                remedy="Shorten it in the repository.",
+            )
 
 
 def _list_sparse_paths(git: Git, wanted: Wanted, path: str, folder: Path) -> None:

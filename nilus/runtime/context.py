@@ -74,7 +74,7 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
             "max_parallel_items": max(20, job.source.extract_parallelism),
         },
         "normalize": {"parquet_normalizer": {"add_dlt_load_id": True, "add_dlt_id": True}},
-        "load": {"truncate_staging_dataset": True},
+        "load": {"truncate_staging_dataset": False},
     }
     for name in job.env_names:
         if name.startswith(_SOURCE_CONFIG_PREFIX) and name in environ:
@@ -89,6 +89,17 @@ def _set_nested(values: dict[str, Any], path: list[str], value: str) -> None:
             child = values[part] = {}
         values = child
     values[path[-1]] = value
+
+
+def empty_staging_afterwards(values: dict[str, Any]) -> None:
+    """Let dlt empty the staging dataset after the load: it holds a copy of the rows of every table that is replaced.
+
+    Only where something is staged: else dlt makes an empty staging dataset, which a later refresh stumbles over.
+
+    Args:
+        values: what `config_values` returned, in use.
+    """
+    values["load"]["truncate_staging_dataset"] = True
 
 
 @contextmanager

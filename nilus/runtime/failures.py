@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.exceptions import TerminalException
@@ -111,6 +112,8 @@ def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
             )
     inner = _source_s_own(errors, checkout)
     at = place(inner, checkout)
+    if resource is None and not at and not isinstance(inner, OSError):
+        return _unwritable(inner)
     return SourceError(
         f"{who} failed{f' at {at}' if at else ''}: {_text(inner)}",
         expected="the source to yield its rows",
@@ -118,6 +121,38 @@ def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
         remedy="see the traceback above; correct the source, or run the task again if its upstream was unavailable",
         retryable=not isinstance(inner, ConfigurationException),
     )
+
+
+def _unwritable(error: BaseException) -> SourceError:
+    """Return the error for what the source gave and dlt could not write: no code of the source was running then."""
+    if _frames(error, "versioned_state.py"):
+        return SourceError(
+            f"The source's state cannot be kept: {_text(error)}",
+            expected="values that are JSON, or datetime, date, time, Decimal or bytes",
+            found=type(error).__name__,
+            remedy="keep such values only in resource_state() and source_state()",
+        )
+    table = _table_being_written(error)
+    return SourceError(
+        f"The rows{f' of table {table!r}' if table else ''} cannot be written: {_text(error)}",
+        expected="values of types that dlt knows, the same type for a column in all tables that are yielded",
+        found=type(error).__name__,
+        remedy="convert the values before they are yielded",
+    )
+
+
+def _frames(error: BaseException, file: str) -> list[FrameType]:
+    """Return the frames the error went through that belong to a file of that name, outermost first."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [frame for frame in frames if Path(frame.f_code.co_filename).name == file]
+
+
+def _table_being_written(error: BaseException) -> str:
+    """Return the table whose rows were being written: dlt's exceptions do not say, its writer is in the traceback."""
+    for frame in _frames(error, "buffered.py"):
+        template = getattr(frame.f_locals.get("self"), "file_name_template", "")
+        return Path(template).name.partition(".")[0]
+    return ""
 
 
 def _cursor_fault(error: BaseException) -> str:

@@ -25,7 +25,7 @@ from dlt.extract import DltSource
 from nilus.errors import SourceError
 from nilus.runtime import call, destinations, failures, hints, loader, pipeline_state, reading, recovery
 from nilus.runtime.channel import Channel
-from nilus.runtime.context import config_values, isolated, scheduled
+from nilus.runtime.context import config_values, empty_staging_afterwards, isolated, scheduled
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
@@ -58,12 +58,13 @@ class _Loading:
 
     job: Job
     channel: Channel
+    found: loader.Found
     source: DltSource
-    source_name: str
     sink: Sink
     what: reading.Reading
     pipeline: dlt.Pipeline
     file_format: str | None
+    config: dict[str, Any]
     seconds: _Seconds
 
 
@@ -78,31 +79,20 @@ def run(job: Job, channel: Channel) -> Loaded:
         NilusError: the run failed; what it says is meant for the task log.
     """
     seconds = _Seconds()
-    checkout, base_dir = Path(job.checkout), Path(job.base_dir)
+    checkout = Path(job.checkout)
     hints.refuse_unavailable(job)
-    sink = destinations.sink(job.sink)
-    destination = sink.destination()
-    file_format = sink.file_format(destination)
-    import_roots(base_dir, checkout, job.extra_path)
-    with isolated(job.work_dir, config_values(job, os.environ)):
+    import_roots(Path(job.base_dir), checkout, job.extra_path)
+    config = config_values(job, os.environ)
+    with isolated(job.work_dir, config):
+        sink = destinations.sink(job.sink)
+        destination = sink.destination()
+        file_format = sink.file_format(destination)
         with seconds.of("source"):
-            found = loader.find(job.source.address, base_dir=base_dir, checkout=checkout)
-            handles_incrementality = found.handles_incrementality
-            what = reading.decide(job, handles_incrementality=handles_incrementality)
+            found = loader.find(job.source.address, base_dir=Path(job.base_dir), checkout=checkout)
+            what = reading.decide(job, handles_incrementality=found.handles_incrementality)
         with scheduled(what.start, what.end):
             with seconds.of("source"):
-                source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
-                hints.apply(source, job, what, handles_incrementality=handles_incrementality)
-            log.info(
-                "Source %s (%s) at commit %s reads %s: %s into %s, schema %s",
-                found.class_name,
-                found.file,
-                job.run.commit,
-                what.kind,
-                ", ".join(source.selected_resources),
-                job.sink.display_address,
-                job.sink.dataset,
-            )
+                source = _call(found, job, what)
             with failures.said(failures.Where(checkout, job.sink.display_address, sink.secrets, sink.refusals)):
                 pipeline = dlt.pipeline(
                     pipeline_name=pipeline_name(job.run.state_key),
@@ -111,8 +101,22 @@ def run(job: Job, channel: Channel) -> Loaded:
                     dataset_name=job.sink.dataset,
                     progress=ProgressCollector(channel.send),
                 )
-                source_name = f"{found.file}:{found.class_name}"
-                return _load(_Loading(job, channel, source, source_name, sink, what, pipeline, file_format, seconds))
+                return _load(_Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds))
+
+
+def _call(found: loader.Found, job: Job, what: reading.Reading) -> DltSource:
+    source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
+    hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
+    log.info(
+        "Source %s at commit %s reads %s: %s into %s, schema %s",
+        found,
+        job.run.commit,
+        what.kind,
+        ", ".join(source.selected_resources),
+        job.sink.display_address,
+        job.sink.dataset,
+    )
+    return source
 
 
 def pipeline_name(state_key: str) -> str:
@@ -132,8 +136,12 @@ def _load(run: _Loading) -> Loaded:
         load_ids = []
     run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
     if load_ids:
+        if any(table["write_disposition"] != "append" for table in tables.values()):
+            empty_staging_afterwards(run.config)
         with run.seconds.of("load"), run.sink.exclusive():
-            run.sink.journal(run.pipeline).enter(run.job.run, run.what, load_ids, source=run.source_name)
+            run.sink.journal(run.pipeline).enter(
+                run.job.run, run.what, load_ids, source=f"{run.found.file}:{run.found.class_name}"
+            )
             run.pipeline.load().raise_on_failed_jobs()
     else:
         log.info("Nothing new: no rows, and no change of state")

@@ -161,8 +161,8 @@ def test_the_log_says_what_was_added_and_where_it_came_from(
     get("plain\n")
 
     lines = [record.getMessage() for record in caplog.records]
-    assert lines[0].startswith("sources/requirements.txt: plain==1.0 were installed (")
-    assert lines[1].startswith("sources/requirements.txt: plain==1.0 were in the cache (")
+    assert lines[0].startswith("sources/requirements.txt: added plain==1.0 (installed, ")
+    assert lines[1].startswith("sources/requirements.txt: added plain==1.0 (from the cache, ")
 
 
 def test_what_was_added_is_read_only_and_compiled(index: Any, make: Any, get: Get) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from git_fixture import GitRepository
 
-from nilus import git, git_process
+from nilus import git_process, git_version
 from nilus.errors import RepositoryError
 from nilus.repository import Checkout, Settings, checkout, default_cache_dir
 
@@ -273,12 +273,12 @@ def test_a_git_that_is_too_old_is_refused_with_both_versions(
     ],
 )
 def test_versions_with_the_fixes_for_hostile_submodules_are_known(version: tuple[int, ...], patched: bool) -> None:
-    assert git.is_patched(version) is patched
+    assert git_version.is_patched(version) is patched
 
 
 def test_the_version_of_this_machines_git_is_read() -> None:
     shown = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
-    assert ".".join(map(str, git.check_version(git_process.find_git()))) in shown
+    assert ".".join(map(str, git_version.check_version(git_process.find_git()))) in shown
 
 
 def test_the_default_cache_is_below_the_users_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ class Runner:
         sink: where rows go.
         log: lines logged by the last run, also when it failed.
         events: its events.
+        last_checkout: the folder `checkout` made last.
     """
 
     def __init__(self, folder: Path, sink: Sink) -> None:
@@ -156,11 +157,12 @@ class Runner:
         self.sink = sink
         self.log: list[str] = []
         self.events: list[Event] = []
+        self.last_checkout = folder
 
     def checkout(self, code: str | Mapping[str, str]) -> Path:
         """Write the files of a source into a folder of their own; a text alone is `shop.py`."""
         files = {"shop.py": code} if isinstance(code, str) else code
-        root = self.folder / f"checkout-{secrets.token_hex(4)}"
+        root = self.last_checkout = self.folder / f"checkout-{secrets.token_hex(4)}"
         for name, text in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
