@@ -2,38 +2,77 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nilus.errors import WorkflowError
 
 SECTION = "nilus"
+
+
+def _option(description: str, *, kind: str = "string", default: str = "", example: str | None = None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": kind,
+        "example": example,
+        "default": default,
+    }
+
 
 CONFIG: dict[str, Any] = {
     SECTION: {
         "description": "Nilus Custom Sources",
         "options": {
-            "cache_dir": {
-                "description": "Folder for checkouts and environments, shared by the tasks of a machine. "
+            "cache_dir": _option(
+                "Folder for checkouts and environments, shared by the tasks of a machine. "
                 "Empty: a folder under the user's cache directory.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "/var/cache/nilus",
-                "default": "",
-            },
-            "cache_max_bytes": {
-                "description": "Size in bytes above which the least recently used checkouts are removed.",
-                "version_added": "0.1.0",
-                "type": "integer",
-                "example": None,
-                "default": "10000000000",
-            },
-            "allowed_protocols": {
-                "description": "Protocols a repository may be reached by, separated by commas: https, ssh, http, file.",
-                "version_added": "0.1.0",
-                "type": "string",
-                "example": "https,ssh,file",
-                "default": "https,ssh",
-            },
+                example="/var/cache/nilus",
+            ),
+            "cache_max_bytes": _option(
+                "Size in bytes above which the least recently used checkouts are removed.",
+                kind="integer",
+                default="10000000000",
+            ),
+            "allowed_protocols": _option(
+                "Protocols a repository may be reached by, separated by commas: https, ssh, http, file.",
+                default="https,ssh",
+                example="https,ssh,file",
+            ),
+            "allowed_repositories": _option(
+                "Addresses of repositories whose code may be run, as globs separated by commas or white space: * stays "
+                "within one segment, ** does not. Checked after templates are rendered. Empty: every repository.",
+                example="https://git.example.com/data/**, git@git.example.com:data/*",
+            ),
+            "require_pinned_commit": _option(
+                "Whether a task must name the full hash of a commit, as its ref or as expected_commit.",
+                kind="boolean",
+                default="False",
+            ),
+            "verify_signatures": _option(
+                "Id of an Airflow connection whose extra holds keys: allowed_signers (the text of an OpenSSH "
+                "allowed-signers file), openpgp_public_keys (ASCII-armoured), or both. Only commits signed with one of "
+                "them are run. Empty: signatures are not looked at.",
+                example="nilus_trusted_keys",
+            ),
+            "git_timeout": _option(
+                "Seconds that fetching a repository may take, where the workflow does not say (--sync-timeout).",
+                kind="float",
+                default="120",
+            ),
+            "allow_direct_requirements": _option(
+                "Whether a requirements.txt may name packages by address and set options of the index.",
+                kind="boolean",
+                default="False",
+            ),
+            "index_connection": _option(
+                "Id of an Airflow connection with the package index for requirements: host is its address, login and "
+                "password let in. Empty: what the environment of the worker tells uv.",
+                example="company_index",
+            ),
         },
     }
 }
@@ -43,8 +82,8 @@ CONFIG: dict[str, Any] = {
 class DeploymentSettings:
     """What the deployment decides.
 
-    `cache_max_bytes` is in bytes; `home` is Airflow's home folder; `log_level` the level below which Airflow itself
-    drops records.
+    `cache_max_bytes` is in bytes, `git_timeout` in seconds; `verify_signatures` is a connection's id or empty; `home`
+    is Airflow's home folder; `log_level` the level below which Airflow itself drops records.
     """
 
     cache_dir: Path
@@ -52,35 +91,85 @@ class DeploymentSettings:
     allowed_protocols: tuple[str, ...]
     home: Path
     log_level: str
+    allowed_repositories: tuple[str, ...] = ()
+    require_pinned_commit: bool = False
+    verify_signatures: str = ""
+    git_timeout: float = 120.0
+    allow_direct_requirements: bool = False
+    index_connection: str = ""
 
 
 def deployment_settings() -> DeploymentSettings:
     """Read the settings from Airflow's configuration.
 
     Raises:
-        WorkflowError: `cache_max_bytes` is not a number.
+        WorkflowError: a value is not of the kind it has to be.
+        RepositoryError: `allowed_repositories` has something in it that is no pattern.
     """
     import os
 
     from airflow.sdk.configuration import conf
 
-    from nilus.errors import WorkflowError
+    from nilus import allowed_repositories
     from nilus.repository import default_cache_dir
 
-    cache_dir = conf.get(SECTION, "cache_dir", fallback="") or ""
-    size = conf.get(SECTION, "cache_max_bytes", fallback="10000000000")
-    if not str(size).isdigit():
-        raise WorkflowError(
-            "[nilus] cache_max_bytes is not a size",
-            expected="a number of bytes",
-            found=repr(size),
-            remedy="correct Airflow's configuration",
-        )
-    protocols = conf.get(SECTION, "allowed_protocols", fallback="https,ssh") or "https,ssh"
+    cache_dir = _text("cache_dir")
+    repositories = tuple(_text("allowed_repositories").replace(",", " ").split())
+    allowed_repositories.check_patterns(repositories)
     return DeploymentSettings(
         cache_dir=Path(cache_dir).expanduser() if cache_dir else default_cache_dir(),
-        cache_max_bytes=int(size),
-        allowed_protocols=tuple(part.strip().lower() for part in protocols.split(",") if part.strip()),
+        cache_max_bytes=_count("cache_max_bytes"),
+        allowed_protocols=tuple(_text("allowed_protocols").lower().replace(",", " ").split()),
         home=Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser(),
         log_level=conf.get("logging", "logging_level", fallback="INFO") or "INFO",
+        allowed_repositories=repositories,
+        require_pinned_commit=_switch("require_pinned_commit"),
+        verify_signatures=_text("verify_signatures"),
+        git_timeout=_seconds("git_timeout"),
+        allow_direct_requirements=_switch("allow_direct_requirements"),
+        index_connection=_text("index_connection"),
+    )
+
+
+def _text(name: str) -> str:
+    """Return an option without the white space around it; the default if it is missing or empty."""
+    from airflow.sdk.configuration import conf
+
+    default = str(CONFIG[SECTION]["options"][name]["default"])
+    return str(conf.get(SECTION, name, fallback=default) or "").strip() or default
+
+
+def _count(name: str) -> int:
+    text = _text(name)
+    if not (text.isascii() and text.isdigit()):
+        raise _wrong(name, "a number of bytes", text)
+    return int(text)
+
+
+def _seconds(name: str) -> float:
+    text = _text(name)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise _wrong(name, "a number of seconds greater than 0", text)
+    return seconds
+
+
+def _switch(name: str) -> bool:
+    text = _text(name).lower()
+    if text not in ("true", "t", "1", "yes", "on", "false", "f", "0", "no", "off"):
+        raise _wrong(name, "True or False", text)
+    return text in ("true", "t", "1", "yes", "on")
+
+
+def _wrong(name: str, expected: str, found: str) -> WorkflowError:
+    from nilus.errors import WorkflowError
+
+    return WorkflowError(
+        f"[nilus] {name} cannot be used",
+        expected=expected,
+        found=repr(found),
+        remedy="correct Airflow's configuration",
     )

@@ -211,7 +211,10 @@ class _Preparation:
         return environment
 
     def _with_hashes(self, lines: Sequence[str]) -> tuple[list[str], bool]:
-        """Return the lines with the hashes the requirements give, and whether all must have one: as in pip, if one has."""
+        """Return the lines with the hashes the requirements give, and whether all must have one.
+
+        As in pip, all must have one if any has.
+        """
         require = any(line.hashes for line in self.asked.wanted)
         hashes: dict[str, set[str]] = {}
         for line in (*self.asked.wanted, *self.asked.constraints):

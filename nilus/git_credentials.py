@@ -31,6 +31,8 @@ _TAKEN = (
     "AIRFLOW_GIT_TOKEN",
 )
 _SECRET = ("AIRFLOW_GIT_TOKEN",)
+# What a helper prints, a line each.
+_PRINTED = ("AIRFLOW_GIT_USER", "AIRFLOW_GIT_TOKEN")
 _SCOPED_HELPER = re.compile(r"credential\.https?://[^/@\s]+\.helper", re.IGNORECASE)
 
 
@@ -57,7 +59,11 @@ class Credentials:
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        for name, value in (("user name", self.username), ("password", self.password)):
+        for name, value in (
+            ("user name", self.username),
+            ("password", self.password),
+            *(("credential", self.environ.get(name)) for name in _PRINTED),
+        ):
             if value is not None and any(character in value for character in "\r\n\0"):
                 raise RepositoryError(
                     f"The {name} for the repository has a line break in it.",

@@ -62,5 +62,8 @@ def _place(folder: Path, name: str) -> Path | None:
 def _shares(place: Path) -> bool:
     if place.name != "__init__.py":
         return False
-    text = place.read_bytes()
+    try:
+        text = place.read_bytes()
+    except OSError:
+        return False
     return any(word in text for word in _SHARES)

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_nilus.repository_access import PASSWORD, RepositoryAccess
+
 if TYPE_CHECKING:
     from airflow_provider_nilus.process import ChildProcess
     from airflow_provider_nilus.state.start import Start
     from airflow_provider_nilus.state.store import StateStore
     from airflow_provider_nilus.state.turn import Turn
-    from nilus.git import Credentials
+    from nilus.environment import Environment
     from nilus.repository import Checkout
     from nilus.runtime.events import Event, Loaded, Unsettled
     from nilus.runtime.job import Job
     from nilus.workflow import Repo, Workflow
-
-_USERNAME, _PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,7 @@ class NilusHook(BaseHook):
         """
         from airflow_provider_nilus.state.turn import Turn
         from airflow_provider_nilus.summary import closing_table
+        from nilus import repository
 
         options = options or RunOptions()
         started = time.monotonic()
@@ -123,8 +124,10 @@ class NilusHook(BaseHook):
                 cleared=lambda run_ids: self._cleared(task_run, run_ids),
             )
             begun = turn.begin()
-            with self._work_dir() as work_dir:
+            base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
+            with self.prepare(base_dir, checkout) as environment, self._work_dir() as work_dir:
                 job = self._job(workflow, task_run, options, checkout, begun, work_dir)
+                job = dataclasses.replace(job, base_dir=str(base_dir), extra_path=environment.paths)
                 loaded = self._run_child(job, turn)
         self.log.info("Loaded:\n%s", closing_table(loaded))
         version = turn.commit(loaded)
@@ -134,6 +137,7 @@ class NilusHook(BaseHook):
             "repository": checkout.url,
             "rows": {name: table["rows"] for name, table in loaded.tables.items()},
             "load_ids": loaded.load_ids,
+            "packages": list(environment.packages),
             "dataset": loaded.dataset,
             "destination": loaded.destination,
             "reading": loaded.reading,
@@ -148,32 +152,51 @@ class NilusHook(BaseHook):
         """Return the checkout of a repository, out of the cache or fetched; use it in a `with` statement.
 
         Raises:
-            RepositoryError: it cannot be reached, the ref is unknown, or the commit is not the expected one.
+            RepositoryError: the deployment does not allow it, it cannot be reached, the ref is unknown, or the commit
+                is not the expected one.
         """
-        from airflow_provider_nilus.settings import deployment_settings
-        from nilus import repository
-
-        deployment = deployment_settings()
-        settings = repository.Settings(
-            cache_dir=deployment.cache_dir,
-            cache_max_bytes=deployment.cache_max_bytes,
-            allowed_protocols=deployment.allowed_protocols,
-        )
-        with self._credentials(repo) as credentials:
-            checkout = repository.checkout(
-                repo.url,
-                repo.ref,
-                settings=settings,
-                credentials=credentials,
-                depth=repo.depth,
-                submodules=repo.submodules,
-                filter=repo.filter,
-                sparse_checkout_file=repo.sparse_checkout_file,
-                timeout=repo.sync_timeout,
-                expected_commit=expected_commit,
-            )
+        checkout = self._repository_access().materialise(repo, expected_commit=expected_commit)
         self.log.info("Repository %s at commit %s (%s)", checkout.url, checkout.commit, checkout.ref_name)
         return checkout
+
+    def test_repository(self, repo: Repo) -> tuple[bool, str]:
+        """Ask the repository's server for the ref and fetch nothing; whether that worked, and what to tell the user."""
+        return self._repository_access().test(repo)
+
+    def check_git(self) -> tuple[bool, str]:
+        """Look for a git that can be used; whether there is one, and what to tell the user."""
+        from nilus.errors import NilusError
+        from nilus.git import check_git
+
+        try:
+            return True, f"git {check_git()}"
+        except NilusError as error:
+            return False, str(error)
+
+    def prepare(self, base_dir: Path, checkout: Checkout) -> Environment:
+        """Return the packages that the source's requirements.txt asks for and this worker lacks; use it with `with`.
+
+        Raises:
+            DependencyError: they contradict what is installed, or cannot be had.
+        """
+        from airflow_provider_nilus.settings import deployment_settings
+        from nilus import environment
+
+        deployment = deployment_settings()
+        index = None
+        if deployment.index_connection:
+            connection = self.get_connection(deployment.index_connection)
+            self._mask(connection.password or "")
+            index = environment.Index(
+                url=connection.host or "", username=connection.login, password=connection.password
+            )
+        settings = environment.EnvironmentSettings(
+            cache_dir=deployment.cache_dir,
+            cache_max_bytes=deployment.cache_max_bytes,
+            allow_direct_requirements=deployment.allow_direct_requirements,
+            index=index,
+        )
+        return environment.prepare(base_dir, checkout=checkout.path, settings=settings)
 
     def terminate(self) -> None:
         """End the child and everything it started; safe from a signal handler."""
@@ -197,23 +220,13 @@ class NilusHook(BaseHook):
             remedy='use state="variable"',
         )
 
-    @contextlib.contextmanager
-    def _credentials(self, repo: Repo) -> Iterator[Credentials | None]:
-        from nilus.git import Credentials
-
-        username = self.source_env.get(_USERNAME) or os.environ.get(_USERNAME)
-        password = self.source_env.get(_PASSWORD) or os.environ.get(_PASSWORD)
-        conn_id = self.git_conn_id or (repo.secret_id if not password else None)
-        if conn_id is not None:
-            from airflow.providers.git.hooks.git import GitHook
-
-            hook = GitHook(git_conn_id=conn_id, repo_url=repo.url)
-            with hook.configure_hook_env():
-                yield Credentials(environ=dict(hook.env))
-        elif password:
-            yield Credentials(username=username, password=password)
-        else:
-            yield None
+    def _repository_access(self) -> RepositoryAccess:
+        return RepositoryAccess(
+            git_conn_id=self.git_conn_id,
+            source_env=self.source_env,
+            get_connection=self.get_connection,
+            mask=self._mask,
+        )
 
     @contextlib.contextmanager
     def _work_dir(self) -> Iterator[Path]:
@@ -234,7 +247,6 @@ class NilusHook(BaseHook):
     ) -> Job:
         from airflow_provider_nilus.connections import resolve_sink
         from airflow_provider_nilus.settings import deployment_settings
-        from nilus import repository
         from nilus.runtime.address import fill, fold
         from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
@@ -258,7 +270,7 @@ class NilusHook(BaseHook):
                 }
             ),
             checkout=str(checkout.path),
-            base_dir=str(repository.base_dir(checkout, workflow.repo.base_dir)),
+            base_dir=str(checkout.path),
             work_dir=str(work_dir),
             resources=options.resources,
             state=begun.base.state,
@@ -332,7 +344,7 @@ class NilusHook(BaseHook):
         filled = names(workflow.source.address) | names(workflow.sink.address)
         self._mask(
             *self.source_env.values(),
-            *(os.environ.get(name, "") for name in {_PASSWORD, *filter(looks_secret, filled)}),
+            *(os.environ.get(name, "") for name in {PASSWORD, *filter(looks_secret, filled)}),
         )
 
     def _mask(self, *secrets: str) -> None:

@@ -51,7 +51,9 @@ def fill(index: Any, make: ModuleType, packages: int, files: int) -> list[str]:
             f"{name}/part{number}.py": f"def f{number}():\n    return {number}\n" * 20 for number in range(files)
         }
         index.add(make.wheel(name, "1.0", content))
-    # Airflow's operator puts pip into its environments.
+    # Airflow's operator puts these into its environments, before Python 3.12 all three. Small ones will do.
+    for name in ("setuptools", "wheel"):
+        index.add(make.wheel(name, "99.0"))
     for wheel in Path(ensurepip.__file__).with_name("_bundled").glob("pip-*.whl"):
         index.add((wheel.name, wheel.read_bytes()))
     return names
@@ -114,6 +116,8 @@ def airflows(folder: Path, url: str, names: list[str]) -> Way:
             system_site_packages=False,
             expect_airflow=False,
         )
+    # `execute` takes it from the task instance, of which there is none here.
+    operator._bundle_path = None
 
     def run() -> float:
         operator.execute_callable()
@@ -180,6 +184,7 @@ def main() -> None:
         os.environ.update(
             AIRFLOW_HOME=home,
             AIRFLOW__CORE__LOAD_EXAMPLES="False",
+            AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR",
             AIRFLOW_VAR_PYTHON_VIRTUALENV_OPERATOR_CACHE_KEY="bench",
             PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             NO_PROXY="127.0.0.1",

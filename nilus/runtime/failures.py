@@ -76,6 +76,11 @@ def chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def is_of_job(errors: Sequence[BaseException]) -> bool:
+    """Tell whether it was a load job that failed, and not what comes before the first one."""
+    return any(isinstance(error, LoadClientJobException) for error in errors)
+
+
 def place(error: BaseException, checkout: Path) -> str:
     """Return `file:line` of the innermost frame inside the checkout, or an empty string."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -113,7 +118,7 @@ def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
     inner = _source_s_own(errors, checkout)
     at = place(inner, checkout)
     if resource is None and not at and not isinstance(inner, OSError):
-        return _unwritable(inner)
+        return _unwritable(inner, errors)
     return SourceError(
         f"{who} failed{f' at {at}' if at else ''}: {_text(inner)}",
         expected="the source to yield its rows",
@@ -123,16 +128,16 @@ def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
     )
 
 
-def _unwritable(error: BaseException) -> SourceError:
+def _unwritable(error: BaseException, errors: list[BaseException]) -> SourceError:
     """Return the error for what the source gave and dlt could not write: no code of the source was running then."""
-    if _frames(error, "versioned_state.py"):
+    if _frames(errors, "versioned_state.py"):
         return SourceError(
             f"The source's state cannot be kept: {_text(error)}",
             expected="values that are JSON, or datetime, date, time, Decimal or bytes",
             found=type(error).__name__,
             remedy="keep such values only in resource_state() and source_state()",
         )
-    table = _table_being_written(error)
+    table = _table_being_written(errors)
     return SourceError(
         f"The rows{f' of table {table!r}' if table else ''} cannot be written: {_text(error)}",
         expected="values of types that dlt knows, the same type for a column in all tables that are yielded",
@@ -141,15 +146,15 @@ def _unwritable(error: BaseException) -> SourceError:
     )
 
 
-def _frames(error: BaseException, file: str) -> list[FrameType]:
-    """Return the frames the error went through that belong to a file of that name, outermost first."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+def _frames(errors: list[BaseException], file: str) -> list[FrameType]:
+    """Return the frames the errors went through that belong to a file of that name."""
+    frames = [frame for error in errors for frame, _ in traceback.walk_tb(error.__traceback__)]
     return [frame for frame in frames if Path(frame.f_code.co_filename).name == file]
 
 
-def _table_being_written(error: BaseException) -> str:
+def _table_being_written(errors: list[BaseException]) -> str:
     """Return the table whose rows were being written: dlt's exceptions do not say, its writer is in the traceback."""
-    for frame in _frames(error, "buffered.py"):
+    for frame in _frames(errors, "buffered.py"):
         template = getattr(frame.f_locals.get("self"), "file_name_template", "")
         return Path(template).name.partition(".")[0]
     return ""

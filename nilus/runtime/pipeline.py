@@ -9,18 +9,20 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dlt
 from dlt.common.destination.client import WithStateSync
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
 from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_write_disposition
+from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import SourceError
 from nilus.runtime import call, destinations, failures, hints, loader, pipeline_state, reading, recovery
@@ -35,6 +37,7 @@ from nilus.runtime.progress import ProgressCollector
 log = logging.getLogger("nilus")
 
 _INTERNAL_PREFIX = "_dlt_"
+_LOAD_ATTEMPTS = 5
 
 
 @dataclass
@@ -136,13 +139,8 @@ def _load(run: _Loading) -> Loaded:
         load_ids = []
     run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
     if load_ids:
-        if any(table["write_disposition"] != "append" for table in tables.values()):
-            empty_staging_afterwards(run.config)
         with run.seconds.of("load"), run.sink.exclusive():
-            run.sink.journal(run.pipeline).enter(
-                run.job.run, run.what, load_ids, source=f"{run.found.file}:{run.found.class_name}"
-            )
-            run.pipeline.load().raise_on_failed_jobs()
+            _load_packages(run, tables, load_ids)
     else:
         log.info("Nothing new: no rows, and no change of state")
     return Loaded(
@@ -211,6 +209,51 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
             remedy="return one source, not several, from nilus_source",
         )
     return dict(normalized.row_counts) if normalized else {}, load_ids
+
+
+def _load_packages(run: _Loading, tables: dict[str, dict[str, Any]], load_ids: list[str]) -> None:
+    """Enter the load in the journal, and load."""
+    with ExitStack() as held:
+        if any(table["write_disposition"] != "append" for table in tables.values()):
+            held.enter_context(run.sink.staging(run.pipeline, run.source.name))
+            empty_staging_afterwards(run.config)
+        run.sink.journal(run.pipeline).enter(
+            run.job.run, run.what, load_ids, source=f"{run.found.file}:{run.found.class_name}"
+        )
+        for left in reversed(range(_LOAD_ATTEMPTS)):
+            try:
+                _make_missing_tables(run.pipeline, list(tables))
+                run.pipeline.load().raise_on_failed_jobs()
+            except (PipelineStepFailed, DestinationException) as error:
+                errors = failures.chain(error)
+                if not left or failures.is_of_job(errors) or not run.sink.collided(errors):
+                    raise
+                log.info("Another run makes the same tables in this moment: loading again when it is done")
+                held.enter_context(run.sink.tables(run.pipeline))
+            else:
+                return
+
+
+def _make_missing_tables(pipeline: dlt.Pipeline, tables: list[str]) -> None:
+    """Make tables and columns anew that somebody dropped: dlt itself looks only whether its schema has changed."""
+    with pipeline.destination_client() as client:
+        if (
+            not isinstance(client, SqlJobClientBase)
+            or not client.get_storage_table(client.schema.version_table_name)[0]
+        ):
+            return
+        if client.get_stored_schema_by_hash(client.schema.stored_version_hash) is None:
+            return
+        missing = [
+            name
+            for name, columns in client.get_storage_tables(tables)
+            if client.schema.get_new_table_columns(
+                name, columns, client.capabilities.generates_case_sensitive_identifiers()
+            )
+        ]
+        if missing:
+            log.warning("Tables or columns are gone from the sink, and are made anew: %s", ", ".join(missing))
+            client.update_stored_schema(only_tables=missing, force=True)
 
 
 def _tables(run: _Loading, rows: dict[str, int], load_ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -259,7 +259,12 @@ def test_another_python_build_gets_an_environment_of_its_own(
 
 
 def test_another_installed_version_asks_again_and_shares_what_is_the_same(
-    index: Any, make: Any, get: Get, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    index: Any,
+    make: Any,
+    get: Get,
+    settings: EnvironmentSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     index.add(make.wheel("plain", "1.0"))
     before = get("plain\n")
@@ -269,12 +274,12 @@ def test_another_installed_version_asks_again_and_shares_what_is_the_same(
     monkeypatch.syspath_prepend(folder)
     folders = [str(folder), *site.getsitepackages()]
     monkeypatch.setattr("site.getsitepackages", lambda: folders)
-    asked = index.count("/simple/plain/")
+    remembered = set((settings.cache_dir / "resolutions-v1").glob("*/marker.json"))
 
     after = get("plain\n")
 
     assert (after.cached, after.paths) == (True, before.paths)
-    assert index.count("/simple/plain/") > asked
+    assert set((settings.cache_dir / "resolutions-v1").glob("*/marker.json")) > remembered
 
 
 def test_another_index_gets_an_environment_of_its_own_and_another_user_of_it_does_not(

@@ -32,7 +32,7 @@ def notes():
         yield {"id": number, "text": f"note {number}"}
 
 
-@nilus.resource(write_disposition="merge", primary_key="id")
+@nilus.resource(write_disposition="merge", primary_key="id", columns={"number": {"dedup_sort": "desc"}})
 def latest():
     for number in _new(nilus.current.resource_state()):
         yield {"id": number % 20, "number": number}

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ssh_server_fixture import keygen, ssh_server
 
 from nilus.repository import Checkout, Settings, checkout
 
 if TYPE_CHECKING:
     from git_fixture import GitRepository
+
+__all__ = ["keygen", "ssh_server"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import secrets
@@ -170,7 +169,12 @@ class Runner:
         return root
 
     def job(
-        self, code: str | Mapping[str, str] | Path, address: str = "custom://Shop", *, dataset: str = "raw", **options: Any
+        self,
+        code: str | Mapping[str, str] | Path,
+        address: str = "custom://Shop",
+        *,
+        dataset: str = "raw",
+        **options: Any,
     ) -> Job:
         """Return the job of a run; options go where they belong by their names, the rest to `SourceSpec`."""
         checkout = code if isinstance(code, Path) else self.checkout(code)
@@ -188,9 +192,7 @@ class Runner:
         sink_address = options.pop("sink_address", self.sink.address)
         env_names = options.pop("env_names", [])
         return Job(
-            run=Run(
-                dag_id="shop", task_id="load", map_index=-1, repository="https://example.org/sources", **run
-            ),
+            run=Run(dag_id="shop", task_id="load", map_index=-1, repository="https://example.org/sources", **run),
             source=SourceSpec(address=address, table=options.pop("source_table", "orders"), **options),
             sink=SinkSpec(address=sink_address, display_address=f"{self.sink.name}://***", dataset=dataset, **sink),
             checkout=str(checkout),

@@ -73,11 +73,13 @@ def _dispositions(outcome):
 )
 def test_a_strategy_writes_what_it_says(run_source, options, expected):
     _twice(run_source, ORDERS, **options)
-    assert run_source.sink.rows("SELECT id, v FROM raw.orders ORDER BY id, v COLLATE \"C\"") == expected
+    assert run_source.sink.rows('SELECT id, v FROM raw.orders ORDER BY id, v COLLATE "C"') == expected
 
 
 def test_delete_insert_replaces_the_rows_of_the_key_s_values(run_source):
-    code = ORDERS.replace('2: [{"id": 2, "day": 2', '2: [{"id": 9, "day": 1').replace('"id": 3, "day": 2', '"id": 3, "day": 5')
+    code = ORDERS.replace('2: [{"id": 2, "day": 2', '2: [{"id": 9, "day": 1').replace(
+        '"id": 3, "day": 2', '"id": 3, "day": 5'
+    )
     _twice(run_source, code, strategy="delete+insert", incremental_key="day")
     # The cursor stands at day 1, and every row of that day has come anew.
     assert run_source.sink.rows("SELECT id, day FROM raw.orders ORDER BY id") == [(3, 5), (9, 1)]
@@ -85,7 +87,7 @@ def test_delete_insert_replaces_the_rows_of_the_key_s_values(run_source):
 
 def test_scd2_keeps_the_history_of_each_row(run_source):
     outcome = _twice(run_source, ORDERS, strategy="scd2")
-    rows = run_source.sink.rows("SELECT id, v, _dlt_valid_to IS NULL FROM raw.orders ORDER BY id, v COLLATE \"C\"")
+    rows = run_source.sink.rows('SELECT id, v, _dlt_valid_to IS NULL FROM raw.orders ORDER BY id, v COLLATE "C"')
     assert rows == [(1, "a", False), (2, "B", True), (2, "b", False), (3, "c", True)]
     assert _dispositions(outcome) == {"orders": "merge"}
 

@@ -94,8 +94,16 @@ def test_a_column_of_another_type_made_beforehand_fails_with_the_table(run_sourc
 
 
 def test_a_resource_that_fails_is_named_with_its_line_and_exception(run_duckdb):
-    code = _failing('        yield {"id": 1}\n        try:\n            {}["x"]\n        except KeyError:\n            raise OSError("shop is closed")')
-    with pytest.raises(SourceError, match=r"Resource 'orders' failed at shop.py:\d+: OSError: shop is closed") as caught:
+    code = _failing("""
+        yield {"id": 1}
+        try:
+            {}["x"]
+        except KeyError:
+            raise OSError("shop is closed")
+    """)
+    with pytest.raises(
+        SourceError, match=r"Resource 'orders' failed at shop.py:\d+: OSError: shop is closed"
+    ) as caught:
         run_duckdb(code)
     line = int(caught.value.message.partition("shop.py:")[2].partition(":")[0])
     assert "shop is closed" in (run_duckdb.last_checkout / "shop.py").read_text().splitlines()[line - 1]
@@ -144,7 +152,7 @@ def _closed_port():
 
 def test_a_destination_that_is_down_may_be_tried_again(run_duckdb):
     address = f"postgresql://nilus:topsecret@127.0.0.1:{_closed_port()}/lake"
-    with pytest.raises(DestinationError, match="cannot be reached or read: .*[Cc]onnection") as caught:
+    with pytest.raises(DestinationError, match=r"cannot be reached or read: .*[Cc]onnection") as caught:
         run_duckdb(ORDERS, sink_address=address)
     assert caught.value.retryable
     assert "topsecret" not in str(caught.value) + "\n".join(run_duckdb.log)
@@ -154,7 +162,10 @@ def test_a_destination_that_is_down_may_be_tried_again(run_duckdb):
     ("change", "said"),
     [
         (lambda url, secret: url.replace(url.split(":")[2].split("@")[0], secret), "password authentication failed"),
-        (lambda url, secret: url.rpartition("/")[0].replace("://nilus:", f"://nobody%20here:{secret}") + "/x", "failed"),
+        (
+            lambda url, secret: url.rpartition("/")[0].replace("://nilus:", f"://nobody%20here:{secret}") + "/x",
+            "failed",
+        ),
         (lambda url, secret: url.rpartition("/")[0] + "/no_such_database", "does not exist"),
     ],
     ids=["password", "user", "database"],

@@ -206,7 +206,7 @@ def test_a_resource_keeps_its_own_incremental(run_duckdb, interval):
     if interval is None:
         cursors = outcome.loaded.state["shop"]["resources"]
         assert {name: list(value["incremental"]) for name, value in cursors.items()} == {
-            **dict.fromkeys(own, ["version"]),
+            **{name: ["version"] for name in own},
             "none_given": ["at"],
         }
         again = run_duckdb(OWN, incremental_key="at", state=outcome.loaded.state)
@@ -291,7 +291,7 @@ def test_a_key_that_cannot_be_compared_fails_with_resource_and_column(run_duckdb
 
 
 def test_a_key_that_the_rows_lack_fails_with_its_name(run_duckdb):
-    with pytest.raises(SourceError, match="'orders'.*its cursor does not fit") as caught:
+    with pytest.raises(SourceError, match=r"'orders'.*its cursor does not fit") as caught:
         run_duckdb(_code(), options={"run": 1}, strategy="append", incremental_key="changed")
     assert caught.value.found == "a row without 'changed'"
 

@@ -59,7 +59,11 @@ def test_state_is_plain_json_and_its_types_survive_into_the_next_run(run_source)
     assert (runs, equal) == (2, True)
     kinds = json.loads(kinds) if isinstance(kinds, str) else kinds
     assert kinds["moment"] in ("datetime", "DateTime")
-    assert (kinds["day"] in ("date", "Date"), kinds["price"], kinds["time"] in ("time", "Time")) == (True, "Decimal", True)
+    assert (kinds["day"] in ("date", "Date"), kinds["price"], kinds["time"] in ("time", "Time")) == (
+        True,
+        "Decimal",
+        True,
+    )
 
 
 def test_the_state_a_run_is_given_wins_over_what_the_sink_holds(run_source):

@@ -115,7 +115,8 @@ HINTED = """
     import pandas as pd
     import pyarrow as pa
 
-    ROW = {"Code": "12", "price": "1.50", "moment": "2026-01-02T03:04:05+02:00", "epoch": 1767323045, "day": "2026-01-02"}
+    ROW = {"Code": "12", "price": "1.50", "day": "2026-01-02"}
+    ROW |= {"moment": "2026-01-02T03:04:05+02:00", "epoch": 1767323045}
 
     @nilus.resource
     def dicts():
@@ -167,7 +168,7 @@ def test_type_hints_give_a_column_the_same_type_for_every_kind_of_row(run_source
 
 
 def test_a_column_that_its_type_hint_cannot_hold_is_named(run_duckdb):
-    with pytest.raises(SourceError, match="'frames'.*'Code' cannot be read as bigint") as caught:
+    with pytest.raises(SourceError, match=r"'frames'.*'Code' cannot be read as bigint") as caught:
         run_duckdb(HINTED.replace('"12"', '"twelve"'), type_hints=HINTS, resources=["frames"])
     assert not caught.value.retryable
 
@@ -219,3 +220,18 @@ def test_a_schema_s_name_is_reported_as_the_sink_has_it(run_source):
     outcome = run_source(ONE, dataset="RawData")
     assert outcome.loaded.dataset == "raw_data"
     assert run_source.sink.tables("raw_data") == {"first": 1}
+
+
+def test_a_table_and_a_column_that_somebody_dropped_are_made_anew(run_source):
+    code = ONE.replace('{"id": 1}', '{"id": 1, "v": 1}').replace(
+        "@nilus.resource", '@nilus.resource(write_disposition="append")'
+    )
+    run_source(code)
+    run_source.sink.execute("DROP TABLE raw.first")
+    outcome = run_source(code)
+    assert outcome.logged("WARNING", "gone from the sink", "first")
+    assert run_source.sink.tables() == {"first": 1}
+    run_source.sink.execute("ALTER TABLE raw.first DROP COLUMN v")
+    run_source(code)
+    assert run_source.sink.rows("SELECT id, v FROM raw.first ORDER BY v NULLS FIRST") == [(1, None), (1, 1)]
+    assert not run_source(code).logged("gone from the sink")

@@ -62,7 +62,9 @@ def test_days_are_in_an_interval_of_whole_days(written):
 
 def test_days_are_those_of_the_offset_the_interval_is_written_with():
     start = datetime(2026, 1, 2, tzinfo=INDIA)
-    assert _kept([date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)], start=start, end=start + timedelta(days=1)) == [1]
+    assert _kept(
+        [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)], start=start, end=start + timedelta(days=1)
+    ) == [1]
 
 
 @pytest.mark.parametrize("value", [date(2026, 1, 2), "2026-01-02"], ids=["date", "text"])
@@ -140,9 +142,7 @@ def _column(kind):
     return moments[kind]
 
 
-@pytest.mark.parametrize(
-    "kind", ["aware", "zone", "naive", "nanoseconds", "text", "large text", "categories"]
-)
+@pytest.mark.parametrize("kind", ["aware", "zone", "naive", "nanoseconds", "text", "large text", "categories"])
 @pytest.mark.parametrize("shape", ["table", "batch", "frame"])
 def test_columns_of_tables_are_compared_like_rows(kind, shape):
     table = pa.table({"n": list(range(len(AWARE))), "at": _column(kind)})

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope="module")
 def failed(airflow):
     """A run of a DAG with a source that raises (one retry) and an address that names no class (two retries)."""
-    run = airflow.wait("failing", airflow.trigger("failing"))
+    run = airflow.wait("failing", airflow.trigger("failing"), state="failed")
     assert run.states == {"raises": "failed", "names_no_class": "failed"}
     return run
 

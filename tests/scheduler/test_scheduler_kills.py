@@ -80,7 +80,7 @@ def test_marking_a_task_failed_ends_its_source_and_all_it_started(airflow, hang,
     record_property("seconds_after_marking", round(seconds, 2))
     print(f"marked failed: gone after {seconds:.2f} s")
     runner.wait(BOUND)
-    assert airflow.wait("hanging", run_id).states == {"load": "failed"}
+    assert airflow.wait("hanging", run_id, state="failed").states == {"load": "failed"}
     (error,) = failure(airflow, "hanging", run_id)
     assert error["exc_type"] == "ProcessError"
     assert "The run was ended because its task was ended" in error["exc_value"]
@@ -96,8 +96,7 @@ def test_clearing_a_running_task_ends_its_source_and_all_it_started(airflow, han
 
 def test_an_execution_timeout_ends_the_source_and_all_it_started(airflow, hang, family, record_property):
     run_id = hang("hanging_until_timeout")
-    run = airflow.wait("hanging_until_timeout", run_id)
-    assert run.states == {"load": "failed"}
+    run = airflow.wait("hanging_until_timeout", run_id, state="failed")
     family.seconds_until_gone(BOUND)
     seconds = run.task("load")["duration"] - TIMEOUT
     record_property("seconds_after_timeout", round(seconds, 2))

@@ -11,8 +11,7 @@ import pytest
 def talk(airflow):
     """The log of a run of the source that says something in every way."""
     run_id = airflow.trigger("talking")
-    run = airflow.wait("talking", run_id)
-    assert run.states == {"load": "success"}, airflow.task_log_file("talking", run_id, "load").read_text()
+    airflow.wait("talking", run_id)
     return airflow.task_log("talking", run_id, "load")
 
 
@@ -20,10 +19,10 @@ def test_an_example_loads_everything_first_and_only_what_is_new_after(airflow, s
     shop.project.commit({"readme.txt": "one\n"}, "first")
     shop.project.commit({"readme.txt": "two\n", "other.txt": "one\n"}, "second")
     run_ids = [airflow.trigger("git_history")]
-    assert airflow.wait("git_history", run_ids[0]).states == {"load_history": "success"}
+    airflow.wait("git_history", run_ids[0])
     tip = shop.project.commit({"readme.txt": "three\n"}, "third")
     run_ids.append(airflow.trigger("git_history"))
-    assert airflow.wait("git_history", run_ids[1]).states == {"load_history": "success"}
+    airflow.wait("git_history", run_ids[1])
 
     first, second = (airflow.xcom("git_history", run_id, "load_history") for run_id in run_ids)
     assert first["rows"] == {"commits": 2, "changed_files": 3}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 from dlt import Pipeline
@@ -13,6 +13,11 @@ from dlt import Pipeline
 from nilus.errors import DestinationError
 from nilus.runtime.job import SinkSpec
 from nilus.runtime.journal import Journal, SqlJournal
+
+ATOMIC: Final[dict[str, Any]] = {"replace_strategy": "insert-from-staging", "supports_transactions": True}
+"""Arguments of a SQL destination: new rows of a table that is replaced, or merged into, take the place of the old ones
+in one transaction. By itself dlt empties a table before it loads the new rows, and on DuckDB merges without a
+transaction: a load that fails would leave a table with rows missing."""
 
 
 class Sink(ABC):
@@ -36,8 +41,7 @@ class Sink(ABC):
 
     @abstractmethod
     def destination(self) -> Any:
-        """Return dlt's destination, credentials included. Rows of a table that is replaced take the place of the old
-        ones in one transaction, so that a load that fails leaves the table as it was.
+        """Return dlt's destination, credentials included; a load that fails must leave its tables whole (`ATOMIC`).
 
         Raises:
             DestinationError: the address lacks something.
@@ -80,3 +84,39 @@ class Sink(ABC):
     def exclusive(self) -> Iterator[None]:
         """Hold the sink for the time of the block, where only one process may write; elsewhere nothing."""
         yield
+
+    @contextmanager
+    def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:  # noqa: ARG002 - for those that need it
+        """Hold the staging tables of a source for the time of the block.
+
+        dlt puts the rows of tables that are replaced or merged into tables that all runs of a source share; two runs
+        at once would mix theirs. Nothing is done where `exclusive` keeps others out anyway.
+
+        Args:
+            pipeline: an active dlt pipeline.
+            source: the source's name.
+
+        Raises:
+            DestinationError: another run held them for too long.
+        """
+        yield
+
+    @contextmanager
+    def tables(self, pipeline: Pipeline) -> Iterator[None]:  # noqa: ARG002 - for those that need it
+        """Hold off other runs that make or change tables of the dataset for the time of the block.
+
+        Args:
+            pipeline: an active dlt pipeline.
+
+        Raises:
+            DestinationError: another run held them for too long.
+        """
+        yield
+
+    def collided(self, errors: Sequence[BaseException]) -> bool:  # noqa: ARG002 - for those that need it
+        """Tell whether a load failed because another run made or changed the same tables in that moment.
+
+        Args:
+            errors: what was raised, and what it was raised from.
+        """
+        return False

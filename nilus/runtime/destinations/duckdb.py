@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from nilus.errors import DestinationError
-from nilus.runtime.destinations.base import Sink
+from nilus.runtime.destinations.base import ATOMIC, Sink
+from nilus.runtime.destinations.waiting import wait_for
 
-log = logging.getLogger("nilus")
-
-LOCK_TIMEOUT_SECONDS = 1800.0
-_SAY_AFTER_SECONDS = 2.0
-_POLL_SECONDS = 0.2
+_REMEDY = "DuckDB takes one writer: run fewer tasks into one file at once, and close what reads it"
 
 
 class DuckDBSink(Sink):
@@ -94,7 +89,7 @@ class DuckDBSink(Sink):
                 found=str(path.parent),
                 remedy="correct the address or the folder's rights",
             ) from error
-        return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(path)), replace_strategy="insert-from-staging")
+        return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(path)), **ATOMIC)
 
     def _refuse_equal_names(self, path: Path) -> None:
         # DuckDB names a database by its file, up to the first dot, and does not tell upper from lower case.
@@ -113,7 +108,7 @@ class DuckDBSink(Sink):
         """Wait for others that have the file open, and say so: runs of ours take turns by a lock file beside it.
 
         Raises:
-            DestinationError: the file was not free for `LOCK_TIMEOUT_SECONDS` seconds, or it cannot be opened.
+            DestinationError: the file did not become free, or it cannot be opened.
         """
         from filelock import FileLock, Timeout
 
@@ -128,9 +123,9 @@ class DuckDBSink(Sink):
                 raise self._unusable(f"{lock.lock_file}: {error.strerror}") from error
             return True
 
-        self._await(lock_taken, "another run that writes to")
+        wait_for(lock_taken, f"another run that writes to {self.path}", remedy=_REMEDY)
         try:
-            self._await(self._can_be_opened, "another process that has opened")
+            wait_for(self._can_be_opened, f"another process that has opened {self.path}", remedy=_REMEDY)
             yield
         finally:
             lock.release()
@@ -147,26 +142,6 @@ class DuckDBSink(Sink):
         except duckdb.Error as error:
             raise self._unusable(str(error)) from error
         return True
-
-    def _await(self, free: Callable[[], bool], whom: str) -> None:
-        started = time.monotonic()
-        said = False
-        while not free():
-            waited = time.monotonic() - started
-            if waited > LOCK_TIMEOUT_SECONDS:
-                raise DestinationError(
-                    f"Waited too long for {whom} {self.path}",
-                    expected=f"the file to become free within {LOCK_TIMEOUT_SECONDS:.0f} s",
-                    found="it is still in use",
-                    remedy="DuckDB takes one writer: run fewer tasks into one file at once, and close what reads it",
-                    retryable=True,
-                )
-            if not said and waited > _SAY_AFTER_SECONDS:
-                log.info("Waiting for %s %s", whom, self.path)
-                said = True
-            time.sleep(_POLL_SECONDS)
-        if said:
-            log.info("Waited %.1f s for %s %s", time.monotonic() - started, whom, self.path)
 
     def _unusable(self, found: str) -> DestinationError:
         return DestinationError(
