@@ -21,7 +21,7 @@ PYTHON_CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 PYTEST_ARGS ?=
 
 # A user's own settings must not decide what is installed where.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test soak lint format bench pins clean system-packages
 
@@ -52,7 +52,7 @@ $(INSTALLED): $(PINS) pyproject.toml airflow_provider_nilus/__init__.py | $(VENV
 	if [ "uv==$$($(UV) --version 2>/dev/null | cut -d' ' -f2)" != "$$pin" ]; then \
 	  $(VENV_PYTHON) -m ensurepip >/dev/null; \
 	  $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check "$$pin"; fi
-	$(UV) pip sync --quiet --python $(VENV_PYTHON) $(PINS)
+	$(UV) pip sync --quiet --compile-bytecode --python $(VENV_PYTHON) $(PINS)
 	$(UV) pip install --quiet --python $(VENV_PYTHON) --no-deps --no-build-isolation --editable .
 	@touch $@
 

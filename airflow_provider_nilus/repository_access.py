@@ -158,7 +158,9 @@ class RepositoryAccess:
             username, password = str(extra.get(USERNAME) or "") or None, str(extra[PASSWORD])
             yield self._masked(Credentials(username=username, password=password, origin=_named(conn_id)))
             return
-        hidden = tuple(str(extra[name]) for name in ("private_key_passphrase", "private_key") if extra.get(name))
+        # Airflow hides the private key itself; nothing prints it.
+        passphrase = str(extra.get("private_key_passphrase") or "")
+        hidden = (passphrase,) if passphrase else ()
         known = Credentials(environ={"AIRFLOW_GIT_TOKEN": connection.password or ""}, hidden=hidden)
         with ExitStack() as stack:
             try:
@@ -185,7 +187,7 @@ class RepositoryAccess:
             ) from None
 
     def _masked(self, credentials: Credentials) -> Credentials:
-        self.mask(*credentials.secrets())
+        self.mask(*credentials.tokens(), *credentials.hidden, *credentials.basic_authorizations())
         return credentials
 
 

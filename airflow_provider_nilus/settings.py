@@ -108,7 +108,7 @@ def deployment_settings() -> DeploymentSettings:
     """
     import os
 
-    from airflow.sdk.configuration import conf
+    from airflow.providers.common.compat.sdk import conf
 
     from nilus import allowed_repositories
     from nilus.repository import default_cache_dir
@@ -133,7 +133,7 @@ def deployment_settings() -> DeploymentSettings:
 
 def _text(name: str) -> str:
     """Return an option without the white space around it; the default if it is missing or empty."""
-    from airflow.sdk.configuration import conf
+    from airflow.providers.common.compat.sdk import conf
 
     default = str(CONFIG[SECTION]["options"][name]["default"])
     return str(conf.get(SECTION, name, fallback=default) or "").strip() or default

@@ -106,13 +106,19 @@ class Credentials:
     def secrets(self) -> list[str]:
         """Return every spelling of a secret that might turn up in a text, longest first."""
         found = set()
-        passwords = [self.password, *self.hidden, *(self.environ.get(name) for name in _SECRET)]
+        for secret in filter(None, [*self.tokens(), *self.hidden]):
+            found |= {secret, quote(secret), quote(secret, safe=""), base64.b64encode(secret.encode()).decode()}
+        return sorted(found.union(self.basic_authorizations()), key=len, reverse=True)
+
+    def tokens(self) -> list[str]:
+        """Return the passwords and tokens as they are."""
+        return [token for token in (self.password, *map(self.environ.get, _SECRET)) if token]
+
+    def basic_authorizations(self) -> list[str]:
+        """Return what HTTP's basic authentication sends: users and tokens, together in base64."""
         users = [self.username or _ANY_USER, self.environ.get("AIRFLOW_GIT_USER")]
-        for password in filter(None, passwords):
-            found |= {password, quote(password), quote(password, safe="")}
-            for text in (password, *(f"{user}:{password}" for user in users if user)):
-                found.add(base64.b64encode(text.encode()).decode())
-        return sorted(found, key=len, reverse=True)
+        texts = [f"{user}:{token}" for user in users if user for token in self.tokens()]
+        return [base64.b64encode(text.encode()).decode() for text in texts]
 
 
 def _ssh_command(command: str, *, has_passphrase: bool) -> str:

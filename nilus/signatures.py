@@ -24,6 +24,8 @@ trust-model always
 no-auto-key-retrieve
 disable-dirmngr
 no-autostart
+no-default-keyring
+keyring keys.gpg
 """
 
 
@@ -100,8 +102,9 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
     (keyring / "common.conf").touch()
     (keyring / "keys.asc").write_text(keys.openpgp, encoding="utf-8")
     environ = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "GNUPGHOME": str(keyring)}
+    # Not --import: it asks a daemon whether there are secret keys, over a socket that this path is too long for.
     result = git_process.run(
-        [program, "--quiet", "--import", "--", str(keyring / "keys.asc")],
+        [program, "--output", str(keyring / "keys.gpg"), "--dearmor", "--", str(keyring / "keys.asc")],
         folder=keyring,
         environ=environ,
         deadline=git.deadline,

@@ -62,7 +62,7 @@ def variable_name(key: str) -> str:
 
 
 def _configured_masking_words() -> list[str]:
-    from airflow.sdk.configuration import conf
+    from airflow.providers.common.compat.sdk import conf
 
     words = conf.get("core", "sensitive_var_conn_names", fallback="") or ""
     return [word.strip() for word in words.split(",") if word.strip()]
