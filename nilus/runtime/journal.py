@@ -7,7 +7,7 @@ that loaded it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,8 +43,21 @@ _COLUMNS = {
     "started_at": "timestamp",
     "swept_at": "timestamp",
 }
-_ENTRY = ("load_id", "state_key", "dag_id", "task_id", "map_index", "run_id", "try_number", "reading", "started_at")
+_ENTRY = (
+    "load_id",
+    "state_key",
+    "dag_id",
+    "task_id",
+    "map_index",
+    "run_id",
+    "try_number",
+    "commit",
+    "reading",
+    "started_at",
+)
+_STATEFUL = ("cursor", "self-managed")
 _LOAD_ID = "_dlt_load_id"
+_INTERNAL = "_dlt_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +75,15 @@ class Entry:
     map_index: int
     run_id: str
     try_number: int
+    commit: str
     reading: str
     started_at: datetime
     landed: bool
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the load carried a state that belongs into the record."""
+        return self.reading in _STATEFUL
 
 
 class Journal(Protocol):
@@ -92,12 +111,19 @@ class Journal(Protocol):
     def withdraw(self, load_id: str) -> None:
         """Remove the row of a load of which nothing was loaded."""
 
-    def sweep(self, load_id: str) -> dict[str, int]:
-        """Remove the rows a load left in any table of the dataset, and mark its entry swept, in one step.
+    def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
+        """Remove the rows a load left in the tables of the dataset, and mark its entry swept, in one step.
+
+        Args:
+            load_id: whose rows.
+            kept: tables whose rows stay.
 
         Returns:
             How many rows were removed, by table.
         """
+
+    def rows(self, load_id: str) -> dict[str, int]:
+        """Return how many rows of a load are in each table; dlt's own tables are left out."""
 
     def carried_state(self, load_id: str) -> dict[str, Any] | None:
         """Return the `sources` state that a load carried, as plain JSON; None if it carried none: it did not change."""
@@ -155,16 +181,15 @@ class SqlJournal:
                 load_id,
             )
 
-    def sweep(self, load_id: str) -> dict[str, int]:
+    def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
         """See `Journal`."""
-        removed: dict[str, int] = {}
         with self._dataset() as dataset, dataset.transaction():
-            condition = f"WHERE {dataset.name(_LOAD_ID)} = %s"
-            for name in dataset.tables_with(_LOAD_ID):
-                ((count,),) = dataset.execute(f"SELECT count(*) FROM {dataset.table(name)} {condition}", load_id)  # noqa: S608
-                if count:
-                    dataset.execute(f"DELETE FROM {dataset.table(name)} {condition}", load_id)  # noqa: S608
-                    removed[name] = count
+            removed = {name: count for name, count in dataset.count(load_id).items() if name not in kept}
+            for name in removed:
+                dataset.execute(
+                    f"DELETE FROM {dataset.table(name)} WHERE {dataset.name(_LOAD_ID)} = %s",  # noqa: S608
+                    load_id,
+                )
             dataset.execute(
                 f"UPDATE {dataset.table(TABLE)} SET {dataset.name('swept_at')} = %s"  # noqa: S608
                 f" WHERE {dataset.name('load_id')} = %s",
@@ -172,6 +197,11 @@ class SqlJournal:
                 load_id,
             )
         return removed
+
+    def rows(self, load_id: str) -> dict[str, int]:
+        """See `Journal`."""
+        with self._dataset() as dataset:
+            return {name: count for name, count in dataset.count(load_id).items() if not name.startswith(_INTERNAL)}
 
     def carried_state(self, load_id: str) -> dict[str, Any] | None:
         """See `Journal`."""
@@ -214,6 +244,16 @@ class _Dataset:
 
     def names(self, columns: Any) -> str:
         return ", ".join(map(self.name, columns))
+
+    def count(self, load_id: str) -> dict[str, int]:
+        """Return how many rows of a load are in each table that has any."""
+        counts = {}
+        for name in self.tables_with(_LOAD_ID):
+            query = f"SELECT count(*) FROM {self.table(name)} WHERE {self.name(_LOAD_ID)} = %s"  # noqa: S608
+            ((count,),) = self.execute(query, load_id)
+            if count:
+                counts[name] = count
+        return counts
 
     def exists(self, table: str) -> bool:
         return self._client.get_storage_table(table)[0]
@@ -281,7 +321,7 @@ def _values(run: Run, reading: Reading, load_id: str, source: str) -> list[Any]:
         "repository": run.repository,
         "commit": run.commit,
         "source": source,
-        "reading": reading.kind,
+        "reading": reading.journaled,
         "started_at": datetime.now(UTC),
         "swept_at": None,
     }

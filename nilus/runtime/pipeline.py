@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,10 @@ def pipeline_name(state_key: str) -> str:
 
 
 def _load(run: _Loading) -> Loaded:
-    start = _settle(run)
+    settlement = _settle(run)
+    if settlement.done is not None:
+        return _loaded_before(run, settlement)
+    start = settlement.state
     rows, load_ids = _extract(run)
     state = pipeline_state.plain(dict(run.pipeline.state.get("sources", {})))
     if run.what.warns_of_state:
@@ -140,9 +143,13 @@ def _load(run: _Loading) -> Loaded:
     run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
     if load_ids:
         with run.seconds.of("load"), run.sink.exclusive():
-            _load_packages(run, tables, load_ids)
+            _load_packages(run, settlement, tables, load_ids)
     else:
         log.info("Nothing new: no rows, and no change of state")
+    return _result(run, load_ids, tables, state)
+
+
+def _result(run: _Loading, load_ids: list[str], tables: dict[str, dict[str, Any]], state: dict[str, Any]) -> Loaded:
     return Loaded(
         load_ids=load_ids,
         tables=tables,
@@ -156,18 +163,39 @@ def _load(run: _Loading) -> Loaded:
     )
 
 
-def _settle(run: _Loading) -> dict[str, Any]:
-    """Settle what earlier tries left, and give dlt the schema and the state to start from; return that state."""
+def _loaded_before(run: _Loading, settlement: recovery.Settlement) -> Loaded:
+    """Return the result of an earlier try of this very run, which loaded everything and died after that."""
+    done = settlement.done
+    rows = run.sink.journal(run.pipeline).rows(done.load_id) if done else {}
+    known = run.pipeline.schemas[run.source.schema.name].tables
+    tables = {
+        table: {"rows": count, "write_disposition": get_write_disposition(known, table) if table in known else None}
+        for table, count in rows.items()
+    }
+    return _result(run, [done.load_id] if done else [], tables, settlement.state)
+
+
+def _settle(run: _Loading) -> recovery.Settlement:
+    """Settle what earlier tries left, and give dlt the schema and the state to start from."""
     with run.seconds.of("settle"), run.sink.exclusive():
         run.pipeline.sync_destination()
         _restore_schema(run)
-        state = recovery.settle(run.job, run.what, run.sink.journal(run.pipeline), run.channel).state
+        settlement = recovery.settle(
+            run.job, run.what, run.sink.journal(run.pipeline), run.channel, kept=_reloadable(run)
+        )
     if run.job.sink.full_refresh:
-        state = pipeline_state.without_selected(state, run.source)
+        settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
     # After the sync: before it, the destination's copy of the state would win.
     with run.pipeline.managed_state() as managed:
-        managed["sources"] = pipeline_state.read(state)
-    return state
+        managed["sources"] = pipeline_state.read(settlement.state)
+    return settlement
+
+
+def _reloadable(run: _Loading) -> set[str]:
+    """Return the tables into which the same rows may be loaded again: the replaced and the merged ones."""
+    name = run.source.schema.name
+    known = run.pipeline.schemas[name].tables if name in run.pipeline.schemas else {}
+    return {table for table in known if get_write_disposition(known, table) != "append"}
 
 
 def _restore_schema(run: _Loading) -> None:
@@ -211,25 +239,29 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
     return dict(normalized.row_counts) if normalized else {}, load_ids
 
 
-def _load_packages(run: _Loading, tables: dict[str, dict[str, Any]], load_ids: list[str]) -> None:
-    """Enter the load in the journal, and load."""
+def _load_packages(
+    run: _Loading, settlement: recovery.Settlement, tables: dict[str, dict[str, Any]], load_ids: list[str]
+) -> None:
+    """Enter the load in the journal, look whether another run did so as well, and load."""
     with ExitStack() as held:
         if any(table["write_disposition"] != "append" for table in tables.values()):
             held.enter_context(run.sink.staging(run.pipeline, run.source.name))
             empty_staging_afterwards(run.config)
-        run.sink.journal(run.pipeline).enter(
-            run.job.run, run.what, load_ids, source=f"{run.found.file}:{run.found.class_name}"
-        )
-        for left in reversed(range(_LOAD_ATTEMPTS)):
+        journal = run.sink.journal(run.pipeline)
+        journal.enter(run.job.run, run.what, load_ids, source=f"{run.found.file}:{run.found.class_name}")
+        if run.what.keeps_state:
+            recovery.confirm(run.job, settlement, load_ids, journal, run.channel)
+        for attempt in range(1, _LOAD_ATTEMPTS + 1):
             try:
                 _make_missing_tables(run.pipeline, list(tables))
                 run.pipeline.load().raise_on_failed_jobs()
             except (PipelineStepFailed, DestinationException) as error:
                 errors = failures.chain(error)
-                if not left or failures.is_of_job(errors) or not run.sink.collided(errors):
+                if attempt == _LOAD_ATTEMPTS or failures.is_of_job(errors) or not run.sink.collided(errors):
                     raise
                 log.info("Another run makes the same tables in this moment: loading again when it is done")
-                held.enter_context(run.sink.tables(run.pipeline))
+                if attempt == 1:
+                    held.enter_context(run.sink.tables(run.pipeline))
             else:
                 return
 

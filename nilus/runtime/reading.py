@@ -46,6 +46,11 @@ class Reading:
         return (self.start.isoformat(), self.end.isoformat())
 
     @property
+    def journaled(self) -> str:
+        """The kind as the journal has it, where only a run that keeps state is `cursor` or `self-managed`."""
+        return "windowed" if self.kind == "self-managed" and not self.keeps_state else self.kind
+
+    @property
     def warns_of_state(self) -> bool:
         """Whether state that the source writes is lost without anybody having asked for that."""
         return not self.keeps_state and self.kind != "self-managed"

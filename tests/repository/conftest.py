@@ -37,12 +37,13 @@ def origin(git_repo: Callable[..., GitRepository]) -> GitRepository:
 class GitServer:
     """`git http-backend` behind HTTP, for the repositories it is given; counts, and misbehaves on demand.
 
-    `kinds` of requests: `advertise` (GET info/refs), `ls-refs`, `fetch`, `other`.
+    `sent` is in bytes. Kinds of requests: `advertise` (GET info/refs), `ls-refs`, `fetch`, `other`.
     """
 
     port: int = 0
     repositories: dict[str, Path] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
+    sent: int = 0
     login: tuple[str, str] | None = None
     redirect_to: str | None = None
     status: int | None = None
@@ -155,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content) if length is None else length))
             self.end_headers()
             self.wfile.write(content)
+            with self.state.lock:
+                self.state.sent += len(content)
 
 
 def _kind(path: str, body: bytes) -> str:

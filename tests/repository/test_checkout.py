@@ -11,13 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from git_fixture import GitRepository
 
 from nilus import git_process, git_version
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Settings, checkout, default_cache_dir
+from nilus.repository import Checkout, Settings, base_dir, checkout, default_cache_dir
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]
@@ -123,6 +124,12 @@ def test_options_with_values_they_cannot_have_are_refused_before_git_is_asked(
         get("https://example.com/repo", "main", **options)
 
 
+def test_a_filter_that_the_server_does_not_know_makes_no_difference(
+    origin: GitRepository, get: Get, read_files: Read, git_server: Any
+) -> None:
+    assert read_files(get(git_server.url(), filter="blob:none").path) == read_files(get(origin.url).path)
+
+
 @pytest.mark.parametrize("depth", [0, 1, 2])
 @pytest.mark.parametrize("filter_spec", [None, "blob:none", "tree:0"])
 def test_depth_and_filter_change_what_is_fetched_never_what_is_checked_out(
@@ -212,25 +219,86 @@ def test_a_link_that_leaves_by_another_link_is_refused(origin: GitRepository, ge
         get(origin.url)
 
 
-def test_a_path_that_is_too_long_is_refused_before_it_is_written(
-    origin: GitRepository, get: Get, settings: Settings
+@pytest.mark.parametrize("what", ["baseDir", "baseDir/requirements.txt", "baseDir/module.py"])
+def test_no_folder_list_of_requirements_or_module_can_be_a_link_that_leaves(
+    origin: GitRepository, get: Get, tmp_path: Path, settings: Settings, what: str
 ) -> None:
-    blob = origin.git("hash-object", "-w", "source.py")
-    tree, mode, kind, name = blob, "100644", "blob", "file"
-    for _ in range(700):
-        entry = origin.path / "entry"
-        entry.write_text(f"{mode} {kind} {tree}\t{name}\n")
-        with entry.open() as stdin:
-            tree = subprocess.run(
-                ["git", "mktree"], cwd=origin.path, stdin=stdin, capture_output=True, text=True, check=True
-            ).stdout.strip()
-        mode, kind, name = "040000", "tree", "d"
-    commit = origin.git("commit-tree", "-m", "deep", tree)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("secret of the machine\n")
+    link = origin.path / what
+    link.parent.mkdir(exist_ok=True)
+    target = outside if what == "baseDir" else outside / "file"
+    link.symlink_to(f"{'../' * 30}{target.relative_to('/')}")
+    origin.commit()
+
+    with pytest.raises(RepositoryError, match="leads out of the repository") as caught:
+        get(origin.url)
+
+    assert caught.value.found.startswith(f"{what} -> ")
+    assert not list(settings.cache_dir.rglob("file"))
+
+
+def test_names_that_differ_only_in_letter_case_both_come(origin: GitRepository, get: Get, read_files: Read) -> None:
+    origin.commit({"Source.py": "other\n", "FOLDER/data.txt": "other\n"})
+
+    files = read_files(get(origin.url).path)
+
+    assert files == {
+        "source.py": "first\n",
+        "Source.py": "other\n",
+        "folder/data.txt": "data\n",
+        "FOLDER/data.txt": "other\n",
+    }
+
+
+def tree_of(origin: GitRepository, *names: str) -> str:
+    """A tree with one file, whatever its path: the working tree would not take every one."""
+    tree, mode, kind = origin.git("hash-object", "-w", "source.py"), "100644", "blob"
+    for name in reversed(names):
+        entry = f"{mode} {kind} {tree}\t{name}\n"
+        tree = subprocess.run(
+            ["git", "mktree"], cwd=origin.path, input=entry, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        mode, kind = "040000", "tree"
+    return tree
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("d",) * 700 + ("file",), ("d" * 255,) * 15 + ("f" * 255,), ("folder", "f" * 256), ("d" * 300, "file")],
+    ids=["1,404 characters", "4,095 characters", "a long file", "a long folder"],
+)
+def test_a_path_that_is_too_long_is_refused_before_it_is_written(
+    origin: GitRepository, get: Get, settings: Settings, names: tuple[str, ...]
+) -> None:
+    commit = origin.git("commit-tree", "-m", "deep", tree_of(origin, *names))
     origin.git("update-ref", "refs/heads/deep", commit)
 
-    with pytest.raises(RepositoryError, match="path that is too long"):
+    with pytest.raises(RepositoryError, match="path that is too long") as caught:
         get(origin.url, "deep")
+    assert not caught.value.retryable
+    assert len(str(caught.value)) < 1000
     assert not list(settings.cache_dir.glob("git-v1/staging/*"))
+
+
+def test_a_path_as_long_as_may_be_is_taken(origin: GitRepository, get: Get) -> None:
+    names = ("d" * 255,) * 3 + ("f" * 255,)
+    origin.git("update-ref", "refs/heads/deep", origin.git("commit-tree", "-m", "x", tree_of(origin, *names)))
+
+    assert (get(origin.url, "deep").path / "/".join(names)).read_text() == "first\n"
+
+
+@pytest.mark.parametrize("text", ["x" * 4096, "x/" * 2048, "x" * 300], ids=["a name", "a path", "a shorter name"])
+def test_long_words_of_the_author_are_errors_of_ours(origin: GitRepository, get: Get, text: str) -> None:
+    for arguments in ({"ref": text}, {"url": f"https://example.com/{text}"}, {"sparse_checkout_file": text}):
+        if len(text) == 300 and "url" in arguments:
+            continue
+        with pytest.raises(RepositoryError):
+            get(**{"url": origin.url, **arguments})
+    with pytest.raises(RepositoryError, match="refused") as caught:
+        base_dir(get(origin.url), text)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_machine_without_git_is_told_the_package(

@@ -22,7 +22,7 @@ from nilus.repository import Checkout, Settings, checkout
 Start = Callable[..., subprocess.Popen[str]]
 Wait = Callable[..., None]
 
-PROCESSES = 20
+PROCESSES = 50
 
 # Says it is ready, waits for a file to appear, checks out, waits for another file, looks at what it has.
 TASK = """
@@ -48,6 +48,29 @@ with checkout(url, ref, settings=settings) as got:
 """
 
 
+# The same in many processes that are quickly made.
+TASKS = """
+import os, sys
+from pathlib import Path
+code, number, folder, *arguments = sys.argv[1:]
+import nilus.repository, git
+for task in range(int(number)):
+    if os.fork() == 0:
+        sys.argv = ["task", *arguments[:3], f"{folder}/ready-{task}", *arguments[3:]]
+        sys.stdout = sys.stderr = Path(f"{folder}/output-{task}").open("w")
+        exec(code, {})
+        sys.stdout.flush()
+        os._exit(0)
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+for task in range(int(number)):
+    print(Path(f"{folder}/output-{task}").read_text())
+"""
+
+
 class Tasks:
     """Processes that start their checkout together and end it together."""
 
@@ -61,6 +84,11 @@ class Tasks:
         process = self._start(TASK, self._cache, url, ref, *files, self._max_bytes)
         self.processes.append(process)
         return process
+
+    def add_many(self, number: int, url: str, ref: str) -> None:
+        files = (self._folder / "go", self._folder / "finish")
+        process = self._start(TASKS, TASK, number, self._folder, self._cache, url, ref, *files, self._max_bytes)
+        self.processes.append(process)
 
     def count(self, what: str) -> int:
         return len(list(self._folder.glob(f"ready-*{what}")))
@@ -79,8 +107,9 @@ class Tasks:
         for process in self.processes:
             output = process.communicate(timeout=120)[0]
             assert process.returncode == 0, output
-            line = next(line for line in output.splitlines() if line.startswith("RESULT "))
-            results.append(json.loads(line.removeprefix("RESULT ")))
+            lines = [line for line in output.splitlines() if line.startswith("RESULT ")]
+            assert lines, output
+            results += [json.loads(line.removeprefix("RESULT ")) for line in lines]
         return results
 
 
@@ -99,16 +128,17 @@ def staged(settings: Settings) -> list[Path]:
 def test_many_processes_that_start_at_once_on_one_commit_make_one_fetch(
     tasks: Tasks, git_server: Any, origin: GitRepository, settings: Settings, wait_until: Wait, by_hash: bool
 ) -> None:
-    for _ in range(PROCESSES):
-        tasks.add(git_server.url(), origin.head if by_hash else "main")
-    wait_until(tasks.are_ready, "all processes are ready", 120)
+    tasks.add_many(PROCESSES, git_server.url(), origin.head if by_hash else "main")
+    wait_until(lambda: tasks.count("") == PROCESSES, "all processes are ready", 120)
     tasks.go()
     # All of them have it, and use it, at the same time.
     wait_until(lambda: tasks.count(".got") == PROCESSES, "all processes have the checkout", 120)
     tasks.finish()
     results = tasks.results()
 
+    assert len(results) == PROCESSES
     assert git_server.count("fetch") == 1
+    assert git_server.count("ls-refs") == (0 if by_hash else PROCESSES)
     assert [result["cached"] for result in results].count(False) == 1
     assert {result["text"] for result in results} == {"first\n"}
     assert {tuple(result["files"]) for result in results} == {("folder", "folder/data.txt", "source.py")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Settings
+from nilus.repository import Checkout, Credentials, Settings
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]
@@ -98,6 +99,8 @@ def test_a_file_address_is_refused_where_files_are_not_allowed(
         ("ok", "\turl = https://user:secret@example.com/x\n"),
         ("ok", "\tupdate = !touch sentinel\n"),
         ("ok", '\tpath = "ok\r"\n'),
+        ("ok\\r", ""),
+        ("ok", "\tpath = other\n"),
         ("ok", '\tpath = "not closed\n'),
         ("ok", '[submodule "../../x"]\n\tpath = fine\n'),
         ("ok", '[submodule ".git"]\n\tpath = fine\n'),
@@ -124,6 +127,105 @@ def test_a_hostile_list_of_submodules_is_refused_before_git_reads_it(
     assert not caught.value.retryable
     assert not list(tmp_path.rglob("sentinel"))
     assert not list(settings.cache_dir.glob("git-v1/staging/*"))
+
+
+@pytest.mark.parametrize("url", ["../../../../evil.example/x", "../..", "../%2e%2e/x", "../inner\rx"])
+def test_a_relative_address_that_climbs_to_another_server_is_refused(
+    origin: GitRepository, git_server: Any, get: Get, url: str
+) -> None:
+    (origin.path / ".gitmodules").write_text(f'[submodule "inner"]\n\tpath = inner\n\turl = "{url}"\n')
+    origin.commit()
+
+    with pytest.raises(RepositoryError, match=r"\.gitmodules .* is refused"):
+        get(git_server.url(), submodules="shallow")
+    assert git_server.count("fetch") == 1
+
+
+def test_submodules_are_held_to_the_list_of_allowed_repositories(
+    origin: GitRepository, git_repo: Callable[..., GitRepository], git_server: Any, get: Get, settings: Settings
+) -> None:
+    inner = git_repo({"inner.py": "inner\n"}, name="inner")
+    git_server.serve(inner, "inner")
+    add(origin, inner, "inner", url="../inner.git")
+    allowed = dataclasses.replace(settings, allowed_repositories=(git_server.url(),))
+
+    with pytest.raises(RepositoryError, match=r"\.gitmodules .* is refused") as caught:
+        get(git_server.url(), settings=allowed, submodules="shallow")
+    assert git_server.url("inner") in caught.value.found
+    assert not any("inner" in request["path"] for request in git_server.requests)
+
+    allowed = dataclasses.replace(settings, allowed_repositories=(git_server.url("*"),))
+    got = get(git_server.url(), settings=allowed, submodules="shallow")
+    assert (got.path / "inner" / "inner.py").read_text() == "inner\n"
+
+
+def test_relative_addresses_count_from_the_repository_that_has_them(
+    origin: GitRepository, git_repo: Callable[..., GitRepository], git_server: Any, get: Get, read_files: Read
+) -> None:
+    innermost, inner = git_repo({"innermost.py": "x"}, name="innermost"), git_repo({"inner.py": "x"}, name="inner")
+    git_server.serve(inner, "group/inner")
+    git_server.serve(innermost, "group/innermost")
+    add(inner, innermost, "deeper", url="./../innermost.git")
+    add(origin, inner, "inner", url="../group/inner.git/")
+
+    got = get(git_server.url(), submodules="recursive")
+
+    assert {"inner/inner.py", "inner/deeper/innermost.py"} <= set(read_files(got.path))
+
+
+@pytest.mark.parametrize("path", ["Libs/inner", "libs/Inner/x"])
+def test_a_place_that_is_another_one_where_letter_case_does_not_count_is_refused(
+    origin: GitRepository, git_repo: Callable[..., GitRepository], get: Get, path: str
+) -> None:
+    """A link there would have git write somewhere else, such as hooks into its own folder."""
+    inner = git_repo({"inner.py": ""}, name="inner")
+    (origin.path / "libs").mkdir()
+    (origin.path / "libs" / "inner").symlink_to("../.git/modules")
+    origin.commit()
+    add(origin, inner, path)
+
+    with pytest.raises(RepositoryError, match=r"\.gitmodules .* is refused") as caught:
+        get(origin.url, submodules="shallow")
+    assert "letter case" in caught.value.found
+
+
+def test_a_submodule_with_the_name_of_a_hostile_setting_sets_nothing(
+    origin: GitRepository, git_repo: Callable[..., GitRepository], get: Get, tmp_path: Path
+) -> None:
+    """Names become part of configuration keys: they must not become other keys."""
+    sentinel, inner = tmp_path / "it-ran", git_repo({"inner.py": "inner\n"}, name="inner")
+    name = f"x.url=y;core.fsmonitor=touch {sentinel};z"
+    (origin.path / ".gitmodules").write_text(f'[submodule "{name}"]\n\tpath = inner\n\turl = {inner.url}\n')
+    origin.git("add", ".gitmodules")
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{inner.head},inner")
+    origin.git("commit", "--quiet", "-m", "a submodule")
+
+    got = get(origin.url, submodules="shallow")
+
+    assert (got.path / "inner" / "inner.py").read_text() == "inner\n"
+    assert not sentinel.exists()
+
+
+def test_the_token_is_for_submodules_on_the_same_server_only(
+    origin: GitRepository,
+    git_repo: Callable[..., GitRepository],
+    git_server: Any,
+    other_server: Any,
+    get: Get,
+) -> None:
+    inner, foreign = git_repo({"inner.py": "x"}, name="inner"), git_repo({"foreign.py": "x"}, name="foreign")
+    git_server.serve(inner, "inner")
+    other_server.serve(foreign, "foreign")
+    git_server.login = other_server.login = ("me", "my-token")
+    add(origin, inner, "inner", url="../inner.git")
+    credentials = Credentials(username="me", password="my-token")
+    assert (get(git_server.url(), submodules="shallow", credentials=credentials).path / "inner" / "inner.py").exists()
+
+    add(origin, foreign, "foreign", url=other_server.url("foreign"))
+    with pytest.raises(RepositoryError, match="did not let us in"):
+        get(git_server.url(), submodules="shallow", credentials=credentials)
+    assert other_server.requests
+    assert other_server.headers("Authorization") == []
 
 
 def test_a_link_in_a_submodule_that_leaves_the_repository_is_refused(

@@ -22,11 +22,13 @@ class Family:
         self._folder = folder
         self.pids: dict[str, int] = {}
 
-    def wait_until_it_hangs(self, airflow, bound: float = 90.0) -> None:
+    def wait_until_it_hangs(self, airflow, dag_id: str, run_id: str, bound: float = 90.0) -> None:
         deadline = time.monotonic() + bound
         while not (self._folder / "child").exists():
-            assert time.monotonic() < deadline, f"the source did not start\n{airflow.component_logs()}"
-            time.sleep(0.1)
+            run = airflow.run(dag_id, run_id)
+            ended = run.state in ("success", "failed") or time.monotonic() > deadline
+            assert not ended, f"the source did not start: {run.states}\n{airflow.errors(run)}"
+            time.sleep(0.2)
         self.pids = {name: int((self._folder / name).read_text()) for name in ("child", "grandchild", "stray")}
         assert sorted(running(self.pids.values())) == sorted(self.pids.values())
 
@@ -57,7 +59,7 @@ def hang(airflow, family, tmp_path):
     def trigger(dag_id: str) -> str:
         run_id = airflow.trigger(dag_id, conf={"folder": str(tmp_path)})
         triggered.append((dag_id, run_id))
-        family.wait_until_it_hangs(airflow)
+        family.wait_until_it_hangs(airflow, dag_id, run_id)
         return run_id
 
     yield trigger

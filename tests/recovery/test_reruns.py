@@ -1,0 +1,113 @@
+"""Runs that run again, records that were lost, runs that meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from nilus.errors import StateConflict, StateError
+
+
+def test_the_newest_run_again_replaces_what_it_loaded(make_world):
+    world = make_world("duckdb")
+    world.run("a", 120)
+    world.run("b", 200)
+    world.run("b", 230)
+    world.check(230)
+    world.run("c", 250)
+    world.check(250)
+
+
+def test_append_on_a_rerun_leaves_what_was_loaded(make_world):
+    world = make_world("duckdb")
+    world.run("a", 100)
+    world.run("a", 100, on_rerun="append")
+    assert len(world.query("SELECT id FROM raw.items")) == 200
+
+
+def test_an_older_run_again_is_refused_and_nothing_is_touched(make_world):
+    world = make_world("duckdb")
+    world.run("a", 100)
+    world.run("b", 150)
+    with pytest.raises(StateError, match="cannot be run again by itself"):
+        world.run("a", 200)
+    world.check(150)
+
+
+def test_rewind_removes_the_later_runs_and_goes_on_from_the_older_one(make_world):
+    world = make_world("duckdb")
+    for run_id, rows in (("a", 100), ("b", 150), ("c", 180)):
+        world.run(run_id, rows)
+    world.run("b", 170, on_rerun="rewind")
+    world.check(170)
+    record = world.store.read("d.t")
+    assert [commit.run_id for commit in (record.head, *record.history)] == ["b", "a"]
+    assert record.version == 4
+
+
+@pytest.mark.parametrize("order", [("b", "c"), ("c", "b")])
+def test_cleared_runs_give_the_right_rows_whatever_order_they_come_back_in(order, make_world):
+    world = make_world("duckdb")
+    for run_id, rows in (("a", 100), ("b", 150), ("c", 180)):
+        world.run(run_id, rows)
+    world.cleared = {"b", "c"}
+    for rows, run_id in zip((185, 190), order, strict=True):
+        world.run(run_id, rows)
+        world.cleared.discard(run_id)
+    world.check(190)
+
+
+def test_a_rerun_that_dies_in_the_load_is_made_good_by_its_retry(make_world):
+    world = make_world("duckdb")
+    world.run("a", 120)
+    world.run("b", 200)
+    world.killed("b", 200, kill_at="first_job_done")
+    world.run("b", 200)
+    world.check(200)
+
+
+def test_a_record_that_was_lost_after_one_run_is_taken_from_the_destination(make_world):
+    world = make_world("duckdb")
+    world.run("a", 120)
+    (world.store._folder / "d.t").unlink()
+    world.run("b", 150)
+    world.check(150)
+
+
+def test_a_record_that_was_lost_after_several_runs_stops_the_next_one_with_the_remedies(make_world):
+    world = make_world("duckdb")
+    world.run("a", 120)
+    world.run("b", 150)
+    (world.store._folder / "d.t").unlink()
+    with pytest.raises(StateError, match="newer loads") as error:
+        world.run("c", 180)
+    assert "restore" in error.value.remedy
+    assert "reset" in error.value.remedy
+    assert world.tables() == world.truth(150)
+
+
+def test_a_record_restored_from_a_backup_stops_the_next_run(make_world):
+    world = make_world("duckdb")
+    world.run("a", 100)
+    backup = (world.store._folder / "d.t").read_text()
+    world.run("b", 120)
+    world.run("c", 150)
+    (world.store._folder / "d.t").write_text(backup)
+    with pytest.raises(StateError, match="newer loads"):
+        world.run("d", 180)
+    assert world.tables() == world.truth(150)
+
+
+@pytest.mark.parametrize("sink", ["duckdb", "postgres"])
+def test_a_run_that_meets_a_live_one_fails_before_it_loads_and_may_be_tried_again(sink, make_world):
+    world = make_world(sink)
+    world.run("a", 120)
+    world.killed("b", 200, kill_at="first_job_done")
+    world.live = {"b"}
+    before = world.query("SELECT count(*) FROM raw._airflow_loads")
+    with pytest.raises(StateConflict, match="run b, try 1") as error:
+        world.run("c", 250)
+    assert error.value.retryable
+    assert world.query("SELECT count(*) FROM raw._airflow_loads") == before
+    world.live = set()
+    world.run("c", 250)
+    world.check(250)
