@@ -64,6 +64,8 @@ _CONFIGURATION = (
     ("maintenance.auto", "false"),
     ("submodule.recurse", "false"),
     ("fetch.recurseSubmodules", "false"),
+    # What git writes for itself is thrown away when the files are there.
+    ("core.fsync", "none"),
     # One pack instead of a file for every object.
     ("fetch.unpackLimit", "1"),
     ("advice.detachedHead", "false"),
@@ -225,8 +227,8 @@ class Git:
                 f"git could not {doing} within {self.deadline.seconds:g} seconds.",
                 expected=f"the server {self.url.server} to be done in that time",
                 found=git_failure.shown(result.errors, secrets) or "no end and no message",
-                remedy="Give it more time (--sync-timeout, or git_timeout in the settings), fetch less (--depth, --filter), or "
-                "look at the server.",
+                remedy="Give it more time (--sync-timeout, or git_timeout in the settings), fetch less (--depth, "
+                "--filter), or look at the server.",
                 retryable=True,
             )
         if result.flooded:

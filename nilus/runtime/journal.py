@@ -7,24 +7,23 @@ that loaded it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dlt import Pipeline
-from dlt.common.destination.exceptions import DestinationException
 from dlt.common.versioned_state import decompress_state
-from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from nilus.runtime import pipeline_state
 from nilus.runtime.job import Run
 from nilus.runtime.reading import Reading
+from nilus.runtime.sql_dataset import SqlDataset
 
 TABLE = "_airflow_loads"
 
-# Names and dlt's data types: each destination has its own names for those.
+# Names and dlt's data types.
 _COLUMNS = {
     "load_id": "text",
     "state_key": "text",
@@ -142,7 +141,7 @@ class SqlJournal:
     def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
         """See `Journal`."""
         with self._dataset() as dataset:
-            dataset.make_journal()
+            dataset.make(TABLE, _COLUMNS)
             places = ", ".join(["%s"] * len(_COLUMNS))
             for load_id in load_ids:
                 dataset.execute(
@@ -153,9 +152,9 @@ class SqlJournal:
     def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
         """See `Journal`."""
         with self._dataset() as dataset:
-            if not dataset.has_journal():
+            if not dataset.exists(TABLE):
                 return []
-            landed = dataset.landed()
+            landed = _landed(dataset)
             conditions = [f"{dataset.name('state_key')} = %s", f"{dataset.name('swept_at')} IS NULL"]
             values = [state_key]
             if newer_than is not None:
@@ -184,7 +183,7 @@ class SqlJournal:
     def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
         """See `Journal`."""
         with self._dataset() as dataset, dataset.transaction():
-            removed = {name: count for name, count in dataset.count(load_id).items() if name not in kept}
+            removed = {name: count for name, count in _count(dataset, load_id).items() if name not in kept}
             for name in removed:
                 dataset.execute(
                     f"DELETE FROM {dataset.table(name)} WHERE {dataset.name(_LOAD_ID)} = %s",  # noqa: S608
@@ -201,7 +200,7 @@ class SqlJournal:
     def rows(self, load_id: str) -> dict[str, int]:
         """See `Journal`."""
         with self._dataset() as dataset:
-            return {name: count for name, count in dataset.count(load_id).items() if not name.startswith(_INTERNAL)}
+            return {name: count for name, count in _count(dataset, load_id).items() if not name.startswith(_INTERNAL)}
 
     def carried_state(self, load_id: str) -> dict[str, Any] | None:
         """See `Journal`."""
@@ -214,95 +213,31 @@ class SqlJournal:
         return pipeline_state.plain(decompress_state(rows[0][0]).get("sources", {})) if rows else None
 
     @contextmanager
-    def _dataset(self) -> Iterator[_Dataset]:
+    def _dataset(self) -> Iterator[SqlDataset]:
         client: Any = self._pipeline.destination_client()
         with client:
-            yield _Dataset(client)
+            yield SqlDataset(client)
 
 
-class _Dataset:
-    """The dataset through dlt's client of its destination, connected."""
+def _landed(dataset: SqlDataset) -> str:
+    """Return the condition that a row of the journal is about a complete load."""
+    loads = dataset.schema.loads_table_name
+    if not dataset.exists(loads):  # a first run that died before dlt made its tables
+        return "FALSE"
+    load_id = dataset.name("load_id")
+    complete = f"SELECT {load_id} FROM {dataset.table(loads)} WHERE {dataset.name('status')} = 0"  # noqa: S608
+    return f"({dataset.table(TABLE)}.{load_id} IN ({complete}))"
 
-    def __init__(self, client: SqlJobClientBase) -> None:
-        self._client = client
-        self._sql = client.sql_client
-        self.schema = client.schema
 
-    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in self._sql.execute_sql(statement, *values) or ()]
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._sql.begin_transaction():
-            yield
-
-    def table(self, name: str) -> str:
-        return self._sql.make_qualified_table_name(name)
-
-    def name(self, column: str) -> str:
-        return self._sql.escape_column_name(self.schema.naming.normalize_path(column))
-
-    def names(self, columns: Any) -> str:
-        return ", ".join(map(self.name, columns))
-
-    def count(self, load_id: str) -> dict[str, int]:
-        """Return how many rows of a load are in each table that has any."""
-        counts = {}
-        for name in self.tables_with(_LOAD_ID):
-            query = f"SELECT count(*) FROM {self.table(name)} WHERE {self.name(_LOAD_ID)} = %s"  # noqa: S608
-            ((count,),) = self.execute(query, load_id)
-            if count:
-                counts[name] = count
-        return counts
-
-    def exists(self, table: str) -> bool:
-        return self._client.get_storage_table(table)[0]
-
-    def landed(self) -> str:
-        """Return the condition that a row of the journal is about a complete load."""
-        loads = self.schema.loads_table_name
-        if not self.exists(loads):  # a first run that died before dlt made its tables
-            return "FALSE"
-        load_id = self.name("load_id")
-        complete = f"SELECT {load_id} FROM {self.table(loads)} WHERE {self.name('status')} = 0"  # noqa: S608
-        return f"({self.table(TABLE)}.{load_id} IN ({complete}))"
-
-    def has_journal(self) -> bool:
-        return self._client.is_storage_initialized() and self.exists(TABLE)
-
-    def make_journal(self) -> None:
-        self._make(self._client.is_storage_initialized, self._client.initialize_storage)
-        self._make(lambda: self.exists(TABLE), self._create_journal)
-
-    def tables_with(self, column: str) -> list[str]:
-        folder = self._sql.make_qualified_table_name_path(None, quote=False)[-1]
-        rows = self.execute(
-            "SELECT t.table_name FROM information_schema.tables t JOIN information_schema.columns c"
-            " ON c.table_schema = t.table_schema AND c.table_name = t.table_name"
-            " WHERE t.table_schema = %s AND t.table_type = 'BASE TABLE' AND c.column_name = %s",
-            folder,
-            self.schema.naming.normalize_path(column),
-        )
-        return sorted(name for (name,) in rows)
-
-    def _create_journal(self) -> None:
-        types = self._client.type_mapper
-        columns = ", ".join(
-            f"{self.name(name)} {types.to_destination_type({'name': name, 'data_type': kind}, {'name': TABLE})}"  # type: ignore[typeddict-item]
-            for name, kind in _COLUMNS.items()
-        )
-        self.execute(f"CREATE TABLE {self.table(TABLE)} ({columns})")
-
-    @staticmethod
-    def _make(exists: Callable[[], bool], make: Callable[[], Any]) -> None:
-        """Make what is missing; another run that makes it in the same moment is as good."""
-        if exists():
-            return
-        try:
-            make()
-        except DestinationException:
-            if not exists():
-                raise
+def _count(dataset: SqlDataset, load_id: str) -> dict[str, int]:
+    """Return how many rows of a load are in each table that has any."""
+    counts = {}
+    for name in dataset.tables_with(_LOAD_ID):
+        query = f"SELECT count(*) FROM {dataset.table(name)} WHERE {dataset.name(_LOAD_ID)} = %s"  # noqa: S608
+        ((count,),) = dataset.execute(query, load_id)
+        if count:
+            counts[name] = count
+    return counts
 
 
 def _values(run: Run, reading: Reading, load_id: str, source: str) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import re
@@ -15,17 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.destination.client import WithStateSync
-from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.normalizers.json.relational import DataItemNormalizer
-from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_write_disposition
-from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import SourceError
-from nilus.runtime import call, destinations, failures, hints, loader, pipeline_state, reading, recovery
+from nilus.runtime import (
+    call,
+    destinations,
+    failures,
+    hints,
+    loader,
+    pipeline_state,
+    reading,
+    recovery,
+    stored_schema,
+    type_hints,
+)
 from nilus.runtime.channel import Channel
 from nilus.runtime.context import config_values, empty_staging_afterwards, isolated, scheduled
 from nilus.runtime.destinations.base import Sink
@@ -179,12 +186,16 @@ def _settle(run: _Loading) -> recovery.Settlement:
     """Settle what earlier tries left, and give dlt the schema and the state to start from."""
     with run.seconds.of("settle"), run.sink.exclusive():
         run.pipeline.sync_destination()
-        _restore_schema(run)
+        stored_schema.restore(run.pipeline, run.source.schema.name)
         settlement = recovery.settle(
             run.job, run.what, run.sink.journal(run.pipeline), run.channel, kept=_reloadable(run)
         )
+    name = run.source.schema.name
     if run.job.sink.full_refresh:
         settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
+    elif name in run.pipeline.schemas:
+        hints = run.job.source.type_hints
+        type_hints.warn_of_other_types(run.pipeline.schemas[name], hints, run.source.selected_resources)
     # After the sync: before it, the destination's copy of the state would win.
     with run.pipeline.managed_state() as managed:
         managed["sources"] = pipeline_state.read(settlement.state)
@@ -196,24 +207,6 @@ def _reloadable(run: _Loading) -> set[str]:
     name = run.source.schema.name
     known = run.pipeline.schemas[name].tables if name in run.pipeline.schemas else {}
     return {table for table in known if get_write_disposition(known, table) != "append"}
-
-
-def _restore_schema(run: _Loading) -> None:
-    """Take the source's schema from the destination, also where no state of this key is there to name it.
-
-    Without it a column whose type has changed would be loaded into the old one, and a refresh would drop nothing.
-    """
-    name = run.source.schema.name
-    if name in run.pipeline.schemas:
-        return
-    with run.pipeline.destination_client() as client:
-        if isinstance(client, WithStateSync):
-            try:
-                stored = client.get_stored_schema(name)
-            except DestinationUndefinedEntity:  # no dataset yet
-                return
-            if stored is not None:
-                run.pipeline.schemas.save_schema(Schema.from_dict(json.loads(stored.schema)))
 
 
 def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
@@ -253,7 +246,7 @@ def _load_packages(
             recovery.confirm(run.job, settlement, load_ids, journal, run.channel)
         for attempt in range(1, _LOAD_ATTEMPTS + 1):
             try:
-                _make_missing_tables(run.pipeline, list(tables))
+                stored_schema.make_missing_tables(run.pipeline, tables)
                 run.pipeline.load().raise_on_failed_jobs()
             except (PipelineStepFailed, DestinationException) as error:
                 errors = failures.chain(error)
@@ -264,28 +257,6 @@ def _load_packages(
                     held.enter_context(run.sink.tables(run.pipeline))
             else:
                 return
-
-
-def _make_missing_tables(pipeline: dlt.Pipeline, tables: list[str]) -> None:
-    """Make tables and columns anew that somebody dropped: dlt itself looks only whether its schema has changed."""
-    with pipeline.destination_client() as client:
-        if (
-            not isinstance(client, SqlJobClientBase)
-            or not client.get_storage_table(client.schema.version_table_name)[0]
-        ):
-            return
-        if client.get_stored_schema_by_hash(client.schema.stored_version_hash) is None:
-            return
-        missing = [
-            name
-            for name, columns in client.get_storage_tables(tables)
-            if client.schema.get_new_table_columns(
-                name, columns, client.capabilities.generates_case_sensitive_identifiers()
-            )
-        ]
-        if missing:
-            log.warning("Tables or columns are gone from the sink, and are made anew: %s", ", ".join(missing))
-            client.update_stored_schema(only_tables=missing, force=True)
 
 
 def _tables(run: _Loading, rows: dict[str, int], load_ids: list[str]) -> dict[str, dict[str, Any]]:

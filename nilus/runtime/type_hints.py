@@ -6,9 +6,11 @@ Those are cast here, so that a hint means the same for every kind of row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Container, Mapping
 from typing import Any, ClassVar
 
+from dlt.common.schema import Schema
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource, DltSource
 from dlt.extract.items import SupportsPipe
@@ -17,6 +19,8 @@ from dlt.extract.items_transform import ItemTransform
 from nilus.errors import SourceError
 from nilus.interval import parse_instant
 from nilus.runtime.frames import as_arrow, is_frame
+
+log = logging.getLogger("nilus")
 
 
 def apply(source: DltSource, hints: Mapping[str, str]) -> None:
@@ -33,6 +37,30 @@ def apply(source: DltSource, hints: Mapping[str, str]) -> None:
     source.schema.update_preferred_types(types)
     for resource in source.selected_resources.values():
         _cast_frames(resource, types, normalize)
+
+
+def warn_of_other_types(schema: Schema, hints: Mapping[str, str], resources: Container[str]) -> None:
+    """Say in the log which columns that exist already have another type than their hint: a column keeps its type.
+
+    Args:
+        schema: as the destination has it.
+        hints: column to data type.
+        resources: names of the resources that are loaded.
+    """
+    types = {schema.naming.normalize_path(column): kind for column, kind in hints.items()}
+    for table in schema.data_tables():
+        if table.get("resource") not in resources:
+            continue
+        for name, column in table["columns"].items():
+            if name in types and column.get("data_type") != types[name]:
+                log.warning(
+                    "Column %r of table %r is %s already, and its type hint %s does not change it; full-refresh makes "
+                    "the table anew",
+                    name,
+                    table["name"],
+                    column.get("data_type"),
+                    types[name],
+                )
 
 
 def _cast_frames(resource: DltResource, types: Mapping[str, str], normalize: Callable[[str], str]) -> None:

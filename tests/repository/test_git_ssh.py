@@ -88,9 +88,7 @@ def test_a_key_with_a_passphrase_lets_us_in(
     ssh_server: SshServer, origin: GitRepository, connect: Connect, materialise: Materialise, kept_in: str
 ) -> None:
     key = ssh_server.key(passphrase=PASSPHRASE)
-    connect(
-        **{kept_in: key.read_text() if kept_in == "private_key" else str(key)}, private_key_passphrase=PASSPHRASE
-    )
+    connect(**{kept_in: key.read_text() if kept_in == "private_key" else str(key)}, private_key_passphrase=PASSPHRASE)
 
     assert materialise(ssh_server.url(origin.path)).commit == origin.head
 

@@ -30,9 +30,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
         repository.git("config", *option.split())
     numbers = random.Random(1)
     for version in range(VERSIONS):
-        files: dict[str, str | bytes] = {
-            f"data/{number}.bin": numbers.randbytes(FILE_BYTES) for number in range(FILES)
-        }
+        files: dict[str, str | bytes] = {f"data/{number}.bin": numbers.randbytes(FILE_BYTES) for number in range(FILES)}
         repository.commit({**files, "source.py": f"version = {version}\n", "sparse": "/source.py\n"})
     return repository
 

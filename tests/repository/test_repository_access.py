@@ -21,7 +21,7 @@ from nilus.errors import NilusError, RepositoryError, WorkflowError
 from nilus.repository import Checkout
 from nilus.workflow import Repo
 
-USER, TOKEN = "a user", "it's-a \"to$ken\" with %41 & @"
+USER, TOKEN = "a user", 'it\'s-a "to$ken" with %41 & @'
 
 Materialise = Callable[..., Checkout]
 Connect = Callable[..., None]
@@ -271,7 +271,7 @@ def test_a_cached_hash_needs_no_connection_and_no_server(
 class FakeGitHub:
     """Stands in for the client library of GitHub's API, which gives out tokens; remembers what it was asked."""
 
-    class GithubException(Exception):  # noqa: N818
+    class GithubException(Exception):
         def __init__(self, status: int) -> None:
             super().__init__(f"{status} of the API")
             self.status = status
@@ -326,9 +326,7 @@ def test_the_fields_of_a_github_app_are_passed_through_and_its_token_lets_us_in(
     assert len(fake.asked) == 2, "a new token for each run that needs one, none for a commit in the cache"
 
 
-@pytest.mark.parametrize(
-    ("status", "retryable"), [(401, False), (404, False), (403, False), (500, True), (None, True)]
-)
+@pytest.mark.parametrize(("status", "retryable"), [(401, False), (404, False), (403, False), (500, True), (None, True)])
 def test_a_github_that_gives_no_token_is_an_error_a_retry_helps_against_where_it_can(
     git_server: Any, materialise: Materialise, github: Callable[..., FakeGitHub], status: int | None, retryable: bool
 ) -> None:

@@ -78,7 +78,7 @@ def openpgp_signer() -> Iterator[Callable[..., Signer]]:
         time = ["--faked-system-time", now] if now else []
         run(home, *time, "--quick-gen-key", f"{name}@example.test", "ed25519", "sign", "1y" if now else "never")
         program = home / "program"
-        program.write_text(f"#!/bin/sh\nexec gpg {' '.join(time)} \"$@\"\n")
+        program.write_text(f'#!/bin/sh\nexec gpg {" ".join(time)} "$@"\n')
         program.chmod(0o700)
         return Signer(
             ["-c", f"gpg.program={program}", "-c", f"user.signingKey={name}@example.test"],
@@ -199,7 +199,7 @@ def test_keys_of_the_machine_and_the_user_do_not_count(
     allowed = tmp_path / "allowed"
     allowed.write_text(mallory.keys.allowed_signers)
     configuration = tmp_path / "gitconfig"
-    configuration.write_text(f"[gpg]\n\tprogram = true\n[gpg \"ssh\"]\n\tallowedSignersFile = {allowed}\n")
+    configuration.write_text(f'[gpg]\n\tprogram = true\n[gpg "ssh"]\n\tallowedSignersFile = {allowed}\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
 
     eve.commit(origin, {"source.py": "evil\n"})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
 import textwrap
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,7 @@ from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 _HEADER = "import nilus\nfrom nilus import CustomSource\n"
 _RUN = ("state_key", "run_id", "run_type", "try_number", "logical_date", "commit")
 _SINK = ("strategy", "full_refresh", "loader_file_size", "loader_file_format", "table")
-_JOB = ("resources", "state", "interval", "backfill", "log_level", "on_rerun")
+_JOB = ("resources", "state", "interval", "backfill", "log_level", "on_rerun", "known_load_ids", "replaces")
 
 
 class _LogLines(logging.Handler):
@@ -141,6 +145,47 @@ class Outcome:
         return [line for line in self.log if all(word in line for word in words)]
 
 
+class Beside(threading.Thread):
+    """A run that goes on while the test does something else.
+
+    Attributes:
+        log: its log lines.
+        loaded: what it told at its end, if it went well.
+        error: what it raised, if not.
+    """
+
+    def __init__(self, child: ChildProcess, log: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.log = log
+        self.loaded: Loaded | None = None
+        self.error: Exception | None = None
+        self._child = child
+
+    def run(self) -> None:
+        try:
+            self.loaded = self._child.run()
+        except Exception as error:
+            self.error = error
+
+    def says(self, words: str) -> None:
+        """Wait until a line of its log holds `words`."""
+        wait_for(lambda: any(words in line for line in self.log) or not self.is_alive())
+        assert any(words in line for line in self.log), self.log
+
+    def reaches(self, file: Path) -> None:
+        """Wait until the run has made a file."""
+        wait_for(lambda: file.exists() or not self.is_alive())
+        assert file.exists(), self.error
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> None:
+    """Wait until a condition is true, and fail the test if it does not become so."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "the condition did not come true in time"
+        time.sleep(0.01)
+
+
 class Runner:
     """Runs sources into one sink.
 
@@ -149,6 +194,7 @@ class Runner:
         log: lines logged by the last run, also when it failed.
         events: its events.
         last_checkout: the folder `checkout` made last.
+        known: ids of the loads that went well, as the record has them.
     """
 
     def __init__(self, folder: Path, sink: Sink) -> None:
@@ -157,6 +203,8 @@ class Runner:
         self.log: list[str] = []
         self.events: list[Event] = []
         self.last_checkout = folder
+        self.known: list[str] = []
+        self._numbers = itertools.count(1)
 
     def checkout(self, code: str | Mapping[str, str]) -> Path:
         """Write the files of a source into a folder of their own; a text alone is `shop.py`."""
@@ -182,13 +230,13 @@ class Runner:
         work_dir.mkdir()
         run = {
             "state_key": "shop.load",
-            "run_id": "manual__1",
+            "run_id": f"manual__{next(self._numbers)}",
             "run_type": "manual",
             "try_number": 1,
             "commit": "c0ffee" + "0" * 34,
         } | {name: options.pop(name) for name in _RUN if name in options}
         sink = {name: options.pop(name) for name in _SINK if name in options}
-        job = {name: options.pop(name) for name in _JOB if name in options}
+        job = {"known_load_ids": list(self.known)} | {name: options.pop(name) for name in _JOB if name in options}
         sink_address = options.pop("sink_address", self.sink.address)
         env_names = options.pop("env_names", [])
         return Job(
@@ -202,13 +250,18 @@ class Runner:
             **job,
         )
 
-    def child(self, job: Job, *, environ: Mapping[str, str] | None = None, **options: Any) -> ChildProcess:
+    def child(
+        self, job: Job, *, environ: Mapping[str, str] | None = None, entry: str | None = None, **options: Any
+    ) -> ChildProcess:
         """Return the child process of a job, not yet run."""
         logger = logging.Logger("task", logging.DEBUG)
         lines = _LogLines()
         logger.addHandler(lines)
         self.log, self.events = lines.lines, []
         defaults: dict[str, Any] = {"on_event": self.events.append, "answer": lambda question: {"live": []}}
+        if entry:
+            environ = {**(environ or {}), "PYTHONPATH": str(Path(__file__).parent)}
+            defaults["extra_args"] = ["--entry", f"entries:{entry}"]
         return ChildProcess(
             job, environ=child_environ(os.environ, environ or {}), logger=logger, **{**defaults, **options}
         )
@@ -230,17 +283,33 @@ class Runner:
             address: the source's.
             env: what the DAG's author gives to the source.
             worker_env: what else is in the environment.
-            entry: another function than the pipeline's to run in the child.
+            entry: a function of `entries.py` to run in the child in place of the pipeline's.
             options: fields of the job's parts, by their names.
 
         Raises:
             NilusError: the run failed.
         """
         job = self.job(code, address, env_names=list(env or {}), **options)
-        extra = ["--entry", entry] if entry else []
-        child = self.child(job, environ={**(worker_env or {}), **(env or {})}, extra_args=extra)
-        loaded = child.run()
-        return Outcome(loaded, self.log, self.events)
+        child = self.child(job, environ={**(worker_env or {}), **(env or {})}, entry=entry)
+        outcome = Outcome(child.run(), self.log, self.events)
+        self.known += outcome.loaded.load_ids
+        return outcome
+
+    @contextmanager
+    def beside(
+        self, job: Job, *, environ: Mapping[str, str] | None = None, entry: str | None = None
+    ) -> Iterator[Beside]:
+        """Run a job in a thread for the time of the block; afterwards it is over."""
+        child = self.child(job, environ=environ, entry=entry)
+        beside = Beside(child, self.log)
+        beside.start()
+        try:
+            yield beside
+        except BaseException:
+            child.terminate()
+            raise
+        finally:
+            beside.join(180)
 
 
 def _sink(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Sink:

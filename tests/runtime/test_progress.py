@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from airflow_provider_nilus.summary import closing_table, progress_line
@@ -112,7 +110,7 @@ def test_load_jobs_are_counted_n_of_m_follow_ups_included(collector, clock, repo
 
 
 def test_a_real_run_tells_rows_by_table_and_then_jobs(run_duckdb):
-    outcome = run_duckdb(SLOW, env={"PYTHONPATH": str(Path(__file__).parent)}, entry="eager_progress:run")
+    outcome = run_duckdb(SLOW, entry="eager")
     progress = [event for event in outcome.events if isinstance(event, Progress)]
     steps = list(dict.fromkeys(event.step for event in progress))
     assert steps == ["extract", "normalize", "load"]

@@ -132,13 +132,42 @@ def test_an_interval_that_makes_no_sense_is_refused(options):
         decide(_job(incremental_key="at", **options), handles_incrementality=False)
 
 
-def test_full_refresh_with_an_interval_is_refused():
+@pytest.mark.parametrize("handles", [True, False])
+def test_full_refresh_with_an_interval_is_refused(handles):
     with pytest.raises(WorkflowError, match="exclude each other"):
-        decide(_job(interval=WINDOW, incremental_key="at", full_refresh=True), handles_incrementality=False)
+        decide(_job(interval=WINDOW, incremental_key="at", full_refresh=True), handles_incrementality=handles)
 
 
-def test_full_refresh_of_a_cursor_starts_from_nothing_and_keeps_the_new_state():
-    assert _what(_job(incremental_key="at", full_refresh=True)) == ("cursor", False, True)
+@pytest.mark.parametrize("handles", [True, False])
+def test_full_refresh_reads_the_state_for_the_resources_it_does_not_refresh(handles):
+    job = _job(incremental_key="at", full_refresh=True)
+    assert _what(job, handles) == ("self-managed" if handles else "cursor", True, True)
+
+
+def test_full_refresh_of_a_source_that_reads_everything_anyway_may_have_an_interval():
+    assert _what(_job(interval=WINDOW, full_refresh=True)) == ("full", False, False)
+
+
+@pytest.mark.parametrize("interval", [None, ZERO])
+def test_a_backfill_of_a_window_without_an_interval_is_refused(interval):
+    job = _job(run_type="backfill", backfill="window", interval=interval)
+    with pytest.raises(StateError, match="it has no interval"):
+        decide(job, handles_incrementality=True)
+
+
+@pytest.mark.parametrize(
+    ("job", "handles", "warns"),
+    [
+        (_job(), False, True),
+        (_job(interval=WINDOW, incremental_key="at"), False, True),
+        (_job(incremental_key="at"), False, False),
+        (_job(), True, False),
+        (_job(run_type="backfill", backfill="window", interval=WINDOW), True, False),
+    ],
+    ids=["full", "windowed", "cursor", "self-managed", "backfill of a window"],
+)
+def test_state_is_lost_unasked_in_runs_that_read_no_cursor(job, handles, warns):
+    assert decide(job, handles_incrementality=handles).warns_of_state is warns
 
 
 def test_a_job_survives_the_process_border():

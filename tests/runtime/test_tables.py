@@ -235,3 +235,14 @@ def test_a_table_and_a_column_that_somebody_dropped_are_made_anew(run_source):
     run_source(code)
     assert run_source.sink.rows("SELECT id, v FROM raw.first ORDER BY v NULLS FIRST") == [(1, None), (1, 1)]
     assert not run_source(code).logged("gone from the sink")
+
+
+def test_a_hint_for_a_column_that_has_another_type_already_says_so(run_duckdb):
+    code = ONE.replace('{"id": 1}', '{"id": 1, "n": "5"}')
+    run_duckdb(code)
+    outcome = run_duckdb(code, type_hints={"n": "bigint", "id": "bigint"})
+    (line,) = outcome.logged("WARNING", "type hint")
+    assert "Column 'n' of table 'first' is text already, and its type hint bigint does not change it" in line
+    refreshed = run_duckdb(code, type_hints={"n": "bigint"}, full_refresh=True)
+    assert not refreshed.logged("type hint")
+    assert run_duckdb.sink.columns("first") == {"id": "bigint", "n": "bigint"}

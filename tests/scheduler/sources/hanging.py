@@ -29,7 +29,9 @@ def nothing(folder):
             time.sleep(0.02)
     (folder / "new").write_text(str(os.getpid()))
     (folder / "new").rename(folder / "child")
-    time.sleep(3600)
+    for _ in range(36_000):
+        print("still here", flush=True)
+        time.sleep(0.1)
 
 
 @nilus.source

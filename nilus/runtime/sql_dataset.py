@@ -1,0 +1,89 @@
+"""A dataset of a SQL destination, through dlt's client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dlt.common.destination.exceptions import DestinationException
+from dlt.destinations.job_client_impl import SqlJobClientBase
+
+
+class SqlDataset:
+    """A dataset, connected; every statement is committed unless it is in a `transaction`.
+
+    Args:
+        client: dlt's client of the destination, connected.
+
+    Attributes:
+        schema: a schema of dlt's, for the names of dlt's own tables.
+    """
+
+    def __init__(self, client: SqlJobClientBase) -> None:
+        self._client = client
+        self._sql = client.sql_client
+        self.schema = client.schema
+
+    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows; places of values are written `%s`."""
+        return [tuple(row) for row in self._sql.execute_sql(statement, *values) or ()]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what the block does together, or none of it."""
+        with self._sql.begin_transaction():
+            yield
+
+    def table(self, name: str) -> str:
+        """Return the name of a table as it is written in a statement."""
+        return self._sql.make_qualified_table_name(name)
+
+    def name(self, column: str) -> str:
+        """Return the name of a column as it is written in a statement."""
+        return self._sql.escape_column_name(self.schema.naming.normalize_path(column))
+
+    def names(self, columns: Iterable[str]) -> str:
+        """Return the names of columns, with commas between them."""
+        return ", ".join(map(self.name, columns))
+
+    def exists(self, table: str) -> bool:
+        """Tell whether the dataset and the table are there."""
+        return self._client.is_storage_initialized() and self._client.get_storage_table(table)[0]
+
+    def make(self, table: str, columns: Mapping[str, str]) -> None:
+        """Make the dataset and the table, unless they are there.
+
+        Args:
+            table: its name.
+            columns: name to one of dlt's data types; each destination has its own names for those.
+        """
+        _make(self._client.is_storage_initialized, self._client.initialize_storage)
+        types = self._client.type_mapper
+        written = ", ".join(
+            f"{self.name(name)} {types.to_destination_type({'name': name, 'data_type': kind}, {'name': table})}"  # type: ignore[typeddict-item]
+            for name, kind in columns.items()
+        )
+        _make(lambda: self.exists(table), lambda: self.execute(f"CREATE TABLE {self.table(table)} ({written})"))
+
+    def tables_with(self, column: str) -> list[str]:
+        """Return the names of the tables that have a column; views are none."""
+        rows = self.execute(
+            "SELECT t.table_name FROM information_schema.tables t JOIN information_schema.columns c"
+            " ON c.table_schema = t.table_schema AND c.table_name = t.table_name"
+            " WHERE t.table_schema = %s AND t.table_type = 'BASE TABLE' AND c.column_name = %s",
+            self._sql.make_qualified_table_name_path(None, quote=False)[-1],
+            self.schema.naming.normalize_path(column),
+        )
+        return sorted(name for (name,) in rows)
+
+
+def _make(exists: Callable[[], bool], make: Callable[[], Any]) -> None:
+    """Make what is missing; another run that makes it in the same moment is as good."""
+    if exists():
+        return
+    try:
+        make()
+    except DestinationException:
+        if not exists():
+            raise
