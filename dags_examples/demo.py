@@ -1,7 +1,7 @@
 """`make demo`: two DAGs, each run twice, on this machine, without a scheduler.
 
-Makes everything below `.demo/` in the checkout: an Airflow home, git repositories of the example sources, a clone of this
-project whose history is loaded, a DuckDB file. Nothing outside is touched, and each call begins anew.
+Makes everything below `.demo/` in the checkout: an Airflow home, git repositories of the example sources, a clone of
+this project whose history is loaded, a DuckDB file. Nothing outside is touched, and each call begins anew.
 """
 
 from __future__ import annotations

@@ -67,9 +67,7 @@ def test_the_workflow_of_the_documentation_appends_to_the_schema_raw(run_dag, de
         assert deployment.tables("raw") == {"fetch_data": rows}
 
 
-def test_the_examples_of_the_documentation_load_what_they_say(
-    run_dag, deployment, example_repositories, monkeypatch
-):
+def test_the_examples_of_the_documentation_load_what_they_say(run_dag, deployment, example_repositories, monkeypatch):
     first = run_dag(EXAMPLES / "documentation.py")
     assert set(first.states.values()) == {"success"}
     assert _loaded(first) == {

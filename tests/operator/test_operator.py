@@ -114,9 +114,7 @@ def test_the_commit_is_in_the_journal_beside_the_rows(run_dag, deployment, git_r
         " FROM raw.users u JOIN raw._airflow_loads j ON j.load_id = u._dlt_load_id"
         " JOIN raw._dlt_loads l ON l.load_id = j.load_id"
     )
-    assert rows == [
-        (0, repository.url, repository.head, "d", "load", outcome.run_id, "d.load", "shop.py:Shop")
-    ]
+    assert rows == [(0, repository.url, repository.head, "d", "load", outcome.run_id, "d.load", "shop.py:Shop")]
 
 
 def test_the_record_has_a_head_and_a_history_after_two_runs(run_dag, deployment, git_repo):
@@ -163,9 +161,7 @@ def test_a_state_key_of_ones_own_is_used(run_dag, deployment, git_repo):
     assert _record("shared by d")["head"]["version"] == 1
 
 
-def test_another_commit_than_the_expected_one_fails_before_any_code_runs(
-    run_dag, deployment, git_repo, tmp_path
-):
+def test_another_commit_than_the_expected_one_fails_before_any_code_runs(run_dag, deployment, git_repo, tmp_path):
     sentinel = tmp_path / "ran"
     repository = git_repo({"shop.py": f"open({str(sentinel)!r}, 'w')\n" + TWO_TABLES})
     pinned = repository.head
@@ -216,9 +212,7 @@ def test_a_failure_that_another_try_can_help_is_tried_again(run_dag, deployment,
     assert "upstream" in str(failed.errors[-1])
 
 
-def test_two_repositories_with_equally_named_modules_run_in_one_dag_and_do_not_mix(
-    run_dag, deployment, git_repo
-):
+def test_two_repositories_with_equally_named_modules_run_in_one_dag_and_do_not_mix(run_dag, deployment, git_repo):
     code = """
 import nilus
 from helpers import NAME

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from urllib.parse import quote
 
 import pytest
 
 from nilus.errors import DestinationError, SourceError
+from nilus.runtime import failures
 
 ORDERS = """
     @nilus.resource(write_disposition="append")
@@ -181,14 +183,27 @@ def test_a_destination_that_refuses_is_not_tried_again_and_no_password_is_shown(
     assert not [word for word in (secret, quote(secret, safe=""), password) if word in text]
 
 
-def test_a_user_without_rights_is_told_so(run_postgres, postgres):
-    name = f"reader_{run_postgres.folder.name.replace('-', '_')[-20:]}".lower()
-    postgres.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'p@:/%?# é'")
+def test_a_user_who_may_make_no_schema_is_told_so_and_loads_into_those_that_were_made_for_it(run_postgres, postgres):
+    name = f"loader_{secrets.token_hex(4)}"
+    password = "p@:/%?# é"
+    postgres.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    host = run_postgres.sink.address.rpartition("@")[2]
+    address = f"postgresql://{name}:{quote(password, safe='')}@{host}"
     try:
-        host = run_postgres.sink.address.rpartition("@")[2]
-        password = quote("p@:/%?# é", safe="")
         with pytest.raises(DestinationError, match="permission denied") as caught:
-            run_postgres(ORDERS, sink_address=f"postgresql://{name}:{password}@{host}")
+            run_postgres(ORDERS, sink_address=address)
         assert not caught.value.retryable
+        run_postgres.sink.execute(f"CREATE SCHEMA raw AUTHORIZATION {name}")
+        run_postgres.sink.execute(f"CREATE SCHEMA raw_staging AUTHORIZATION {name}")
+        outcome = run_postgres(_failing("        yield {'id': 1}"), sink_address=address)
+        assert outcome.rows == {"orders": 1}
     finally:
-        postgres.execute(f'DROP ROLE "{name}"')
+        run_postgres.sink.execute(f"DROP OWNED BY {name} CASCADE")
+        postgres.execute(f"DROP ROLE {name}")
+
+
+def test_no_message_holds_a_secret_of_the_address(tmp_path):
+    where = failures.Where(tmp_path, "postgresql://***@h/d", secrets=("p%40ss", "p@ss"))
+    with pytest.raises(DestinationError) as caught, failures.said(where):
+        raise RuntimeError("invalid dsn postgresql://u:p%40ss@h/d, password p@ss")
+    assert "invalid dsn postgresql://u:***@h/d, password ***" in str(caught.value)
