@@ -55,3 +55,8 @@ class Everything(nilus.CustomSource):
 
     def nilus_source(self, uri, table, **kwargs):
         return everything()
+
+
+class Plain(Everything):
+    def handles_incrementality(self):
+        return False

@@ -8,10 +8,16 @@ import pytest
 from kill_points import POINTS
 
 SINKS = ("duckdb", "postgres")
+# On PostgreSQL every run of the tests takes the points around the load; the others are left to the long runs.
+AROUND_THE_LOAD = ("after_journal", "first_job_done", "second_job_done", "before_complete", "after_complete", "end")
+MATRIX = [
+    pytest.param(point, sink, marks=[pytest.mark.soak] if sink == "postgres" and point not in AROUND_THE_LOAD else [])
+    for point in POINTS
+    for sink in SINKS
+]
 
 
-@pytest.mark.parametrize("sink", SINKS)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(("point", "sink"), MATRIX)
 def test_a_retry_after_a_kill_in_a_later_run_duplicates_and_loses_nothing(point, sink, make_world):
     world = make_world(sink)
     world.run("a", 120)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nilus.errors import StateConflict, StateError
+from nilus.runtime.job import SourceSpec
 
 
 def test_the_newest_run_again_replaces_what_it_loaded(make_world):
@@ -111,3 +112,31 @@ def test_a_run_that_meets_a_live_one_fails_before_it_loads_and_may_be_tried_agai
     world.live = set()
     world.run("c", 250)
     world.check(250)
+
+
+PLAIN = SourceSpec(address="custom://Plain", table="t", max_table_nesting=1)
+
+
+def test_a_run_without_state_replaces_only_its_own_rows_when_it_runs_again(make_world):
+    world = make_world("duckdb")
+    world.run("a", 100, source=PLAIN)
+    world.run("b", 120, source=PLAIN)
+    world.run("a", 110, source=PLAIN)
+    counts = world.query("SELECT count(*), count(DISTINCT _dlt_load_id) FROM raw.items")
+    assert counts == [(120 + 110, 2)]
+    assert world.store.read("d.t").version == 0
+
+
+def test_what_a_dead_run_without_state_left_half_loaded_is_removed_by_the_next_one(make_world):
+    world = make_world("duckdb")
+    world.killed("a", 100, source=PLAIN, kill_at="second_job_done")
+    world.run("b", 120, source=PLAIN)
+    assert world.query("SELECT count(*), count(DISTINCT _dlt_load_id) FROM raw.items") == [(120, 1)]
+
+
+def test_a_live_run_without_state_is_left_alone_by_another_one(make_world):
+    world = make_world("duckdb")
+    world.killed("a", 100, source=PLAIN, kill_at="before_complete")
+    world.live = {"a"}
+    world.run("b", 120, source=PLAIN)
+    assert world.query("SELECT count(*), count(DISTINCT _dlt_load_id) FROM raw.items") == [(220, 2)]
