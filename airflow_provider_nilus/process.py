@@ -159,7 +159,6 @@ class ChildProcess:
 
     def _start(self) -> None:
         self._raise_if_stopping()
-        self._memory = PeakMemory()
         self._pipes.open()
         *stdio, events = self._pipes.child_ends
         try:
@@ -177,6 +176,8 @@ class ChildProcess:
                 found=str(error.filename or ""),
                 remedy="see to it that both exist on the worker, and that the environment is not too large",
             ) from error
+        # Not before: what this process has used until it forked is what the kernel's figure for the child starts from.
+        self._memory = PeakMemory()
         self._pipes.close_child_ends()
         self._logger.debug("Started child process %s.", self._group.pid)
         self._raise_if_stopping()

@@ -161,7 +161,8 @@ class RepositoryAccess:
         # Airflow hides the private key itself; nothing prints it.
         passphrase = str(extra.get("private_key_passphrase") or "")
         hidden = (passphrase,) if passphrase else ()
-        known = Credentials(environ={"AIRFLOW_GIT_TOKEN": connection.password or ""}, hidden=hidden)
+        token = {"AIRFLOW_GIT_TOKEN": connection.password or ""}
+        known = Credentials(environ=token, origin=_named(conn_id), hidden=hidden)
         with ExitStack() as stack:
             try:
                 hook = _git_hook(conn_id, url, host_keys=extra.get("strict_host_key_checking"))

@@ -36,6 +36,12 @@ _KEPT = (
     "GIT_SSL_CAPATH",
     "SSH_AUTH_SOCK",
 )
+# git's own variables for certificates, and where they come from if they are missing: the library git speaks https
+# with does not read what other programs do.
+_CERTIFICATES = {
+    "GIT_SSL_CAINFO": ("CURL_CA_BUNDLE", "SSL_CERT_FILE"),
+    "GIT_SSL_CAPATH": ("SSL_CERT_DIR",),
+}
 _FIXED = {
     "HOME": "/dev/null",
     "LANG": "C.UTF-8",
@@ -259,6 +265,10 @@ class Git:
 
     def _environment(self, folder: Path, configuration: Iterable[tuple[str, str]]) -> dict[str, str]:
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | _FIXED
+        for name, others in _CERTIFICATES.items():
+            given = next(filter(None, map(environ.get, (name, *others))), None)
+            if given:
+                environ[name] = given
         environ |= self.credentials.variables()
         environ["GIT_ALLOW_PROTOCOL"] = ":".join(self.allowed_protocols)
         environ["GIT_CEILING_DIRECTORIES"] = str(folder.parent)

@@ -66,7 +66,7 @@ class Credentials:
         ):
             if value is not None and any(character in value for character in "\r\n\0"):
                 raise RepositoryError(
-                    f"The {name} for the repository has a line break in it.",
+                    f"The {name} for the repository has a line break in it{self.origin and f' ({self.origin})'}.",
                     expected="one line",
                     found=f"{len(value.splitlines())} lines" if value.strip() else "line breaks only",
                     remedy="Look at how it was stored: often a newline at its end came from a file.",

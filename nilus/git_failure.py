@@ -87,7 +87,8 @@ _KINDS = (
         r"certificate (?:problem|verif)|server certificate verification failed|unable to get local issuer|"
         r"error setting certificate",
         "the server's certificate is not trusted",
-        "Give the authority's certificate to the worker by SSL_CERT_FILE or GIT_SSL_CAINFO.",
+        "Name a file with the authority's certificate, and with all others that are needed, in the worker's "
+        "SSL_CERT_FILE or GIT_SSL_CAINFO.",
     ),
     _kind(
         r"returned error: 404|repository '.*' not found|Repository not found|does not appear to be a git repository|"

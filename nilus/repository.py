@@ -19,7 +19,6 @@ from nilus.cache_folder import default_cache_dir
 from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
 from nilus.git import Credentials, Git
-from nilus.repository_url import RepositoryUrl
 from nilus.signatures import TrustedKeys
 from nilus.staging import Staging
 from nilus.work_tree import Wanted, materialise
@@ -179,7 +178,7 @@ def cached(
         sparse_checkout_file=sparse_checkout_file,
         trusted_keys=settings.trusted_keys,
     )
-    entry = _cache(settings).look(_key(git.url, wanted))
+    entry = _cache(settings).look(_key(git, wanted))
     return None if entry is None else _told(git, wanted, asked, entry)
 
 
@@ -276,7 +275,7 @@ def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Check
         return {"url": git.url.text, "commit": wanted.commit, **wanted.variant}
 
     entry = cache.get(
-        _key(git.url, wanted), make, what=f"the checkout of {git.url} at {wanted.commit}", deadline=git.deadline
+        _key(git, wanted), make, what=f"the checkout of {git.url} at {wanted.commit}", deadline=git.deadline
     )
     if entry.made:
         cache.prune(settings.cache_max_bytes)
@@ -305,11 +304,14 @@ def _told(git: Git, wanted: Wanted, asked: str, entry: Entry) -> Checkout:
     )
 
 
-def _key(url: RepositoryUrl, wanted: Wanted) -> str:
-    key = f"{url.digest}/{wanted.commit}"
-    if wanted.variant:
-        variant = json.dumps(wanted.variant, sort_keys=True)
-        key += f"-{hashlib.sha256(variant.encode()).hexdigest()[:12]}"
+def _key(git: Git, wanted: Wanted) -> str:
+    key = f"{git.url.digest}/{wanted.commit}"
+    variant: dict[str, object] = {**wanted.variant}
+    if wanted.submodules != "off":
+        # What they were allowed to be: under another policy they are fetched, and so checked, again.
+        variant["policy"] = [*git.allowed_protocols, *git.allowed_repositories]
+    if variant:
+        key += f"-{hashlib.sha256(json.dumps(variant, sort_keys=True).encode()).hexdigest()[:12]}"
     return key
 
 

@@ -39,6 +39,7 @@ from nilus.runtime.destinations.base import Sink
 from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
 from nilus.runtime.job import Job
+from nilus.runtime.misuse import explained
 from nilus.runtime.progress import ProgressCollector
 
 log = logging.getLogger("nilus")
@@ -116,7 +117,8 @@ def run(job: Job, channel: Channel) -> Loaded:
 
 def _call(found: loader.Found, job: Job, what: reading.Reading) -> DltSource:
     source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
-    hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
+    with explained(f"{found}: putting the workflow's options on its resources", found.checkout):
+        hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
     log.info(
         "Source %s at commit %s reads %s: %s into %s, schema %s",
         found,

@@ -6,13 +6,16 @@ import base64
 import contextlib
 import gzip
 import os
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +49,8 @@ class GitServer:
     sent: int = 0
     login: tuple[str, str] | None = None
     redirect_to: str | None = None
+    redirect_kinds: tuple[str, ...] = ("advertise", "ls-refs", "fetch", "other")
+    certificate: Path | None = None
     status: int | None = None
     old_protocol: bool = False
     dumb: bool = False
@@ -55,7 +60,7 @@ class GitServer:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self, name: str = "sources") -> str:
-        return f"http://127.0.0.1:{self.port}/{name}.git"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}/{name}.git"
 
     def serve(self, origin: GitRepository, name: str = "sources") -> str:
         self.repositories[name] = origin.path
@@ -89,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = _kind(self.path, body)
         with state.lock:
             state.requests.append({"kind": kind, "path": self.path, "headers": dict(self.headers)})
-        if state.redirect_to is not None:
+        if state.redirect_to is not None and kind in state.redirect_kinds:
             self._reply(302, b"", {"Location": state.redirect_to + self.path})
         elif not self._is_let_in():
             self._reply(401, b"who are you\n", {"WWW-Authenticate": 'Basic realm="test"'})
@@ -170,12 +175,24 @@ def _kind(path: str, body: bytes) -> str:
     return "other"
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Many clients at once.
+    request_queue_size = 128
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that hang up are what some tests want."""
+
+
 @contextlib.contextmanager
-def _running() -> Iterator[GitServer]:
-    state = GitServer()
+def _running(certificate: Path | None = None) -> Iterator[GitServer]:
+    state = GitServer(certificate=certificate)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     state.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -201,6 +218,43 @@ def git_server(origin: GitRepository) -> Iterator[GitServer]:
 def other_server() -> Iterator[GitServer]:
     """A second server, with nothing on it."""
     with _running() as state:
+        yield state
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A fresh certificate for 127.0.0.1 that nobody vouches for, with its key, in one file."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "git.example.test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(made.public_bytes(pem) + private)
+    return file
+
+
+@pytest.fixture
+def tls_server(origin: GitRepository, certificate: Path) -> Iterator[GitServer]:
+    """The server by https, with `certificate`."""
+    with _running(certificate) as state:
+        state.serve(origin)
         yield state
 
 

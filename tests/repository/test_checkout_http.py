@@ -190,9 +190,11 @@ def test_the_token_is_in_no_command_line_and_no_file_while_git_runs(
         assert spelling not in files
 
 
+@pytest.mark.parametrize("kind", ["advertise", "ls-refs", "fetch"])
 def test_the_token_never_reaches_the_host_a_server_redirects_to(
-    private: Any, other_server: Any, get: Get, credentials: Credentials
+    private: Any, other_server: Any, get: Get, credentials: Credentials, kind: str
 ) -> None:
+    private.redirect_kinds = (kind,)
     private.redirect_to = f"http://localhost:{other_server.port}"
     other_server.login = (USER, TOKEN)
 
@@ -394,3 +396,44 @@ def test_a_proxy_of_the_machine_is_used(git_server: Any, get: Get, monkeypatch: 
         get("http://git.example.test/sources.git")
 
     assert git_server.requests[0]["path"].startswith("http://git.example.test/sources.git/info/refs")
+
+
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
+
+
+@pytest.mark.parametrize("switch", [None, "GIT_SSL_NO_VERIFY"])
+def test_a_certificate_nobody_vouches_for_is_refused_and_the_token_is_not_told(
+    tls_server: Any, get: Get, credentials: Credentials, monkeypatch: pytest.MonkeyPatch, switch: str | None
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if switch:
+        monkeypatch.setenv(switch, "1")
+    tls_server.login = (USER, TOKEN)
+
+    with pytest.raises(RepositoryError, match="certificate is not trusted") as caught:
+        get(tls_server.url(), credentials=credentials)
+
+    assert "SSL_CERT_FILE" in caught.value.remedy
+    assert not caught.value.retryable
+    assert tls_server.requests == []
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"])
+def test_an_authority_of_the_machine_is_trusted_and_the_token_lets_us_in(
+    tls_server: Any,
+    get: Get,
+    credentials: Credentials,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(certificate))
+    tls_server.login = (USER, TOKEN)
+
+    got = get(tls_server.url(), credentials=credentials)
+
+    assert got.url.startswith("https://")
+    assert (got.path / "source.py").read_text() == "first\n"

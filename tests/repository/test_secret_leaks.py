@@ -345,6 +345,7 @@ def test_a_token_that_cannot_be_one_shows_up_nowhere(load: Load, server: Any, co
     run = load(server.url("leaky"), git_conn_id="leaky")
 
     assert "line break" in run.error
+    assert "the Airflow connection 'leaky'" in run.error
     assert run.where(*forms(TOKEN)) == set()
 
 

@@ -158,6 +158,12 @@ def test_submodules_are_held_to_the_list_of_allowed_repositories(
     got = get(git_server.url(), settings=allowed, submodules="shallow")
     assert (got.path / "inner" / "inner.py").read_text() == "inner\n"
 
+    # What is in the cache was fetched under another list.
+    allowed = dataclasses.replace(settings, allowed_repositories=(git_server.url(),))
+    with pytest.raises(RepositoryError, match=r"\.gitmodules .* is refused"):
+        get(git_server.url(), got.commit, settings=allowed, submodules="shallow")
+    assert get(git_server.url(), got.commit, settings=allowed).commit == got.commit
+
 
 def test_relative_addresses_count_from_the_repository_that_has_them(
     origin: GitRepository, git_repo: Callable[..., GitRepository], git_server: Any, get: Get, read_files: Read

@@ -93,17 +93,33 @@ def _rounds(runner, code, **options):
     return outcomes
 
 
-@pytest.mark.parametrize(
-    "write",
-    ["moment", "moment.replace(tzinfo=None)", "moment.isoformat()", "moment.date()", "int(moment.timestamp())"],
-    ids=["aware", "naive", "text", "date", "int"],
-)
-def test_a_cursor_reads_only_what_is_new_and_loses_and_repeats_nothing_at_its_edge(run_duckdb, write):
-    outcomes = _rounds(run_duckdb, _code(write), strategy="append", incremental_key="at")
+def test_a_cursor_reads_only_what_is_new_and_loses_and_repeats_nothing_at_its_edge(run_duckdb):
+    code = (
+        ORDERS.partition("@nilus.resource")[0].format()
+        + """
+    WRITINGS = {
+        "aware": lambda moment: moment,
+        "naive": lambda moment: moment.replace(tzinfo=None),
+        "text": lambda moment: moment.isoformat(),
+        "day": lambda moment: moment.date(),
+        "number": lambda moment: int(moment.timestamp()),
+    }
+
+    class Shop(CustomSource):
+        def nilus_source(self, uri, table, run, **kwargs):
+            for name, write in WRITINGS.items():
+                rows = [{"id": id, "at": write(moment)} for id, moment in ROUNDS[run]]
+                yield nilus.resource(rows, name=name)
+"""
+    )
+    writings = ("aware", "day", "naive", "number", "text")
+    outcomes = _rounds(run_duckdb, code, strategy="append", incremental_key="at")
     assert [outcome.loaded.reading for outcome in outcomes] == ["cursor"] * 3
-    assert [outcome.rows for outcome in outcomes] == [{"orders": 3}, {"orders": 2}, {}]
-    assert run_duckdb.sink.rows("SELECT id FROM raw.orders ORDER BY id") == [(1,), (2,), (3,), (4,), (5,)]
+    assert [outcome.rows for outcome in outcomes] == [dict.fromkeys(writings, 3), dict.fromkeys(writings, 2), {}]
+    for table in writings:
+        assert run_duckdb.sink.rows(f"SELECT id FROM raw.{table} ORDER BY id") == [(1,), (2,), (3,), (4,), (5,)], table
     assert outcomes[2].loaded.load_ids == []
+    assert not outcomes[1].logged("WARNING")
 
 
 def test_a_cursor_over_tables_does_the_same(run_source):
