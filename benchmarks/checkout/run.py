@@ -7,9 +7,10 @@ Compared, over HTTP from a server on this machine, for one task and for many tha
 - `git-sync`: what git-sync does in a folder of each task's own: a shallow fetch and a worktree, later the fetch alone.
 
 Cold is with nothing there; warm is the same again. A clone is always cold. Every task is a process forked from a
-Python that has its imports done, as Airflow's are; the clock runs until the last one has its files. Server and tasks
-share the machine, and it has no network: where a server is far away the ratios grow. Seconds are medians; ratios are
-to `nilus` of the same kind and number. Prints a table and one line of JSON.
+Python that is running, as Airflow's are; where this package needs GitPython, its import (about 0.1 s) is on the clock,
+which runs until the last task has its files. Server and tasks share the machine: `--latency` puts some distance
+between them. Seconds are medians; ratios are to `nilus` of the same kind and number. Prints a table and one line of
+JSON.
 
 Usage: run.py [--tasks N] [--runs N] [--latency MS] [--json-only]
 """
