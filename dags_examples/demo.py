@@ -141,7 +141,7 @@ def show_tables() -> None:
     with duckdb.connect(str(LAKE), read_only=True) as lake:
         tables = lake.execute(
             "SELECT table_schema, table_name FROM information_schema.tables"
-            " WHERE NOT starts_with(table_name, '_dlt') ORDER BY 1, 2"
+            " WHERE NOT starts_with(table_name, '_dlt') AND NOT ends_with(table_schema, '_staging') ORDER BY 1, 2"
         ).fetchall()
         for schema, table in tables:
             name = f'"{schema}"."{table}"'
