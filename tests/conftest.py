@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,12 @@ pytest_plugins = ["airflow_fixture", "git_fixture", "deployment_fixture", "postg
 
 
 def pytest_configure() -> None:
-    """Close the network for the whole session, session fixtures included."""
+    """Close the network for the whole session, session fixtures included.
+
+    A shell starts what it puts into the background with SIGINT ignored, and children inherit that; tests send it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _STACK.enter_context(isolation.forbid_network())
 
 
