@@ -93,6 +93,40 @@ def resolve_sink(address: str, *, home: Path, get_connection: Callable[[str], Co
     return ResolvedSink(address, redact_address(address), _secrets(address))
 
 
+def reach(sink: ResolvedSink) -> None:
+    """Reach a sink without writing to it: log in to a server, look whether a file can be written.
+
+    Raises:
+        DestinationError: that did not work.
+    """
+    if sink.address.startswith("duckdb:"):
+        path = Path(unquote(sink.address.partition("?")[0].removeprefix("duckdb:///")))
+        folder = next(folder for folder in (path.parent, *path.parents) if folder.exists())
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise _unreachable(sink, f"{path} cannot be written")
+        return
+    try:
+        import psycopg2
+    except ImportError:
+        raise _unreachable(sink, "no psycopg2: install airflow-provider-nilus[postgres]") from None
+    try:
+        psycopg2.connect("postgresql://" + sink.address.partition("://")[2], connect_timeout=10).close()
+    except psycopg2.Error as error:
+        text = str(error).strip()
+        for secret in sink.secrets:
+            text = text.replace(secret, "***")
+        raise _unreachable(sink, text) from None
+
+
+def _unreachable(sink: ResolvedSink, found: str) -> DestinationError:
+    return DestinationError(
+        f"The sink {sink.display_address} cannot be reached",
+        expected="a sink this machine may write to",
+        found=found,
+        remedy="correct the connection, or the rights and the network of this machine",
+    )
+
+
 def _connection_address(connection: Connection) -> str:
     kind = (connection.conn_type or "").lower()
     make = _ADDRESSES.get(kind)

@@ -70,6 +70,7 @@ class NilusHook(BaseHook):
         source_env: environment variables for the source, in addition to the worker's own. They also fill `{NAME}`
             in addresses.
         state: where the record is kept: `"variable"` or a store of your own.
+        nilus_conn_id: the sink's connection that `test_connection` is about; runs name theirs in the workflow.
     """
 
     conn_name_attr = "nilus_conn_id"
@@ -83,8 +84,10 @@ class NilusHook(BaseHook):
         git_conn_id: str | None = None,
         source_env: Mapping[str, str] | None = None,
         state: str | StateStore = "variable",
+        nilus_conn_id: str = default_conn_name,
     ) -> None:
         super().__init__()
+        self.nilus_conn_id = nilus_conn_id
         self.git_conn_id = git_conn_id
         self.source_env = dict(source_env or {})
         self.state = state
@@ -162,6 +165,27 @@ class NilusHook(BaseHook):
     def test_repository(self, repo: Repo) -> tuple[bool, str]:
         """Ask the repository's server for the ref and fetch nothing; whether that worked, and what to tell the user."""
         return self._repository_access().test(repo)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Look for git, and reach the sink of the connection; whether that worked, and what to tell the user."""
+        from airflow_provider_nilus.connections import reach, resolve_sink
+        from airflow_provider_nilus.settings import deployment_settings
+        from nilus.errors import NilusError
+
+        there, said = self.check_git()
+        if not there:
+            return False, said
+        try:
+            sink = resolve_sink(
+                f"dataos://{self.nilus_conn_id}",
+                home=deployment_settings().home,
+                get_connection=self.get_connection,
+            )
+            self._mask(*sink.secrets)
+            reach(sink)
+        except NilusError as error:
+            return False, str(error)
+        return True, f"{sink.display_address} can be reached; {said}"
 
     def check_git(self) -> tuple[bool, str]:
         """Look for a git that can be used; whether there is one, and what to tell the user."""
