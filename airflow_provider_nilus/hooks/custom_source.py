@@ -19,6 +19,7 @@ from airflow.sdk import BaseHook
 from airflow_provider_nilus.repository_access import PASSWORD, RepositoryAccess
 
 if TYPE_CHECKING:
+    from airflow_provider_nilus.connections import ResolvedSink
     from airflow_provider_nilus.process import ChildProcess
     from airflow_provider_nilus.state.start import Start
     from airflow_provider_nilus.state.store import StateStore
@@ -129,8 +130,18 @@ class NilusHook(BaseHook):
             begun = turn.begin()
             base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
             with self.prepare(base_dir, checkout) as environment, self._work_dir() as work_dir:
-                job = self._job(workflow, task_run, options, checkout, begun, work_dir)
-                job = dataclasses.replace(job, base_dir=str(base_dir), extra_path=environment.paths)
+                job = self._job(
+                    workflow,
+                    task_run,
+                    options,
+                    begun,
+                    repository=checkout.url,
+                    commit=checkout.commit,
+                    checkout=str(checkout.path),
+                    base_dir=str(base_dir),
+                    work_dir=str(work_dir),
+                    extra_path=environment.paths,
+                )
                 loaded = self._run_child(job, turn)
         self.log.info("Loaded:\n%s", closing_table(loaded))
         version = turn.commit(loaded)
@@ -168,20 +179,14 @@ class NilusHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Look for git, and reach the sink of the connection; whether that worked, and what to tell the user."""
-        from airflow_provider_nilus.connections import reach, resolve_sink
-        from airflow_provider_nilus.settings import deployment_settings
+        from airflow_provider_nilus.connections import reach
         from nilus.errors import NilusError
 
         there, said = self.check_git()
         if not there:
             return False, said
         try:
-            sink = resolve_sink(
-                f"dataos://{self.nilus_conn_id}",
-                home=deployment_settings().home,
-                get_connection=self.get_connection,
-            )
-            self._mask(*sink.secrets)
+            sink = self._sink(f"dataos://{self.nilus_conn_id}")
             reach(sink)
         except NilusError as error:
             return False, str(error)
@@ -265,26 +270,24 @@ class NilusHook(BaseHook):
         workflow: Workflow,
         task_run: TaskRun,
         options: RunOptions,
-        checkout: Checkout,
         begun: Start,
-        work_dir: Path,
+        *,
+        repository: str,
+        commit: str,
+        checkout: str,
+        base_dir: str,
+        work_dir: str,
+        extra_path: list[str],
     ) -> Job:
-        from airflow_provider_nilus.connections import resolve_sink
         from airflow_provider_nilus.settings import deployment_settings
         from nilus.runtime.address import fill, fold
         from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
-        deployment = deployment_settings()
-        sink = resolve_sink(
-            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
-            home=deployment.home,
-            get_connection=self.get_connection,
-        )
-        self._mask(*sink.secrets)
+        sink = self._sink(fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0])
         if workflow.sink.aws_region or workflow.sink.aws_endpoint:
             self.log.warning("sink.options.aws-region and aws-endpoint have no effect on %s", sink.display_address)
         return Job(
-            run=Run(**dataclasses.asdict(task_run), repository=checkout.url, commit=checkout.commit),
+            run=Run(**dataclasses.asdict(task_run), repository=repository, commit=commit),
             source=SourceSpec(**workflow.source.spec_fields()),
             sink=SinkSpec(
                 **{
@@ -293,9 +296,10 @@ class NilusHook(BaseHook):
                     "display_address": sink.display_address,
                 }
             ),
-            checkout=str(checkout.path),
-            base_dir=str(checkout.path),
-            work_dir=str(work_dir),
+            checkout=checkout,
+            base_dir=base_dir,
+            work_dir=work_dir,
+            extra_path=extra_path,
             resources=options.resources,
             state=begun.base.state,
             known_load_ids=list(begun.known),
@@ -304,8 +308,17 @@ class NilusHook(BaseHook):
             backfill=options.backfill,
             on_rerun=options.on_rerun,
             env_names=sorted(self.source_env),
-            log_level=deployment.log_level,
+            log_level=deployment_settings().log_level,
         )
+
+    def _sink(self, address: str) -> ResolvedSink:
+        """Resolve a sink's address, and have Airflow hide the secrets in it."""
+        from airflow_provider_nilus.connections import resolve_sink
+        from airflow_provider_nilus.settings import deployment_settings
+
+        sink = resolve_sink(address, home=deployment_settings().home, get_connection=self.get_connection)
+        self._mask(*sink.secrets)
+        return sink
 
     def _run_child(self, job: Job, turn: Turn) -> Loaded:
         from airflow_provider_nilus.process import ChildProcess, child_environ
