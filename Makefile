@@ -21,6 +21,9 @@ PYTHON_CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 # machine misses. A test that fails twice fails.
 RERUNS := --reruns 1
 
+# Tests run side by side, one process for each core, a test file at a time.
+PARALLEL := -n auto --dist loadfile
+
 # More arguments for pytest: `make test PYTEST_ARGS="tests/state -x"`.
 PYTEST_ARGS ?=
 
@@ -65,7 +68,7 @@ demo: install
 
 test: lint system-packages
 	@$(VENV_PYTHON) -m coverage erase
-	@status=0; $(VENV_PYTHON) -m coverage run -m pytest $(RERUNS) $(PYTEST_ARGS) || status=$$?; \
+	@status=0; $(VENV_PYTHON) -m coverage run -m pytest $(PARALLEL) $(RERUNS) $(PYTEST_ARGS) || status=$$?; \
 	$(VENV_PYTHON) -m coverage combine --quiet; $(VENV_PYTHON) -m coverage report; exit $$status
 
 soak: install system-packages
@@ -86,7 +89,7 @@ bench: install
 # Renews the pinned list from pyproject.toml; then `make install` and `make test`.
 pins: install
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	  --extra postgres --group dev pyproject.toml --output-file $(PINS)
+	  --extra all --group dev pyproject.toml --output-file $(PINS)
 
 system-packages:
 	@requirements/system-packages

@@ -94,6 +94,14 @@ def heavy(child: ChildProcess, *_: str) -> None:
     print("peak", child.peak_memory_bytes)
 
 
+def light(child: ChildProcess, *_: str) -> None:
+    """A task's process with little memory of its own."""
+    try:
+        child.run()
+    except NilusError as error:
+        print(f"{error}\nretryable {error.retryable}\npeak {child.peak_memory_bytes}")
+
+
 def measured(child: ChildProcess, *_: str) -> None:
     """Print by how much this process grew over the run."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

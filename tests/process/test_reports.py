@@ -29,14 +29,15 @@ def raised(child: process.ChildProcess) -> ProcessError:
     return caught.value
 
 
-def test_death_by_signal_9_is_reported_as_probably_out_of_memory_with_the_peak(child):
-    running = child("killed_by_9")
-    error = raised(running)
-    assert "killed by SIGKILL (signal 9), probably because memory ran out" in error.message
-    assert running.peak_memory_bytes > 300 * MEGABYTE
-    assert f"its peak memory was {memory.readable(running.peak_memory_bytes)}" in error.found
-    assert "reading page 7" in error.found
-    assert error.retryable
+def test_death_by_signal_9_is_reported_as_probably_out_of_memory_with_the_peak(parent):
+    """In a process of its own: below what the parent itself has used, a child's last peak cannot be known."""
+    output = parent("light", "killed_by_9").output()
+    peak = int(re.search(r"^peak (\d+)$", output, re.MULTILINE)[1])
+    assert peak > 300 * MEGABYTE
+    assert "killed by SIGKILL (signal 9), probably because memory ran out" in output
+    assert f"its peak memory was {memory.readable(peak)}" in output
+    assert "reading page 7" in output
+    assert "retryable True" in output
 
 
 def test_the_memory_of_the_parent_is_not_taken_for_that_of_the_child(parent):
