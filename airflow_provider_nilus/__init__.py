@@ -46,5 +46,6 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": CONNECTION_FIELD_BEHAVIOUR,
             }
         ],
+        "extra-links": ["airflow_provider_nilus.links.CommitLink"],
         "config": CONFIG,
     }

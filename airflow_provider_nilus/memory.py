@@ -16,11 +16,12 @@ class PeakMemory:
 
     The kernel's own figure for a child that has ended (`ru_maxrss`) starts from the memory of the process that
     forked it, exec or not. So it counts only when it is above that; below, the peak is the highest of the readings of
-    `VmHWM`, which starts anew with exec, taken while the child ran.
+    `VmHWM`, which starts anew with exec, taken while the child ran. For the same reason this process's own `ru_maxrss`
+    may be that of whoever forked it: what it hands on is its `VmHWM`.
     """
 
     def __init__(self) -> None:
-        self._inherited = _maxrss(resource.getrusage(resource.RUSAGE_SELF))
+        self._inherited = _high_water("self") or _maxrss(resource.getrusage(resource.RUSAGE_SELF))
         self._read: int | None = None
         self._last = 0.0
 
@@ -35,12 +36,8 @@ class PeakMemory:
         if now < self._last + pause:
             return
         self._last = now
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return
-        if found := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
-            self._read = max(self._read or 0, int(found[1]) * 1024)
+        if found := _high_water(pid):
+            self._read = max(self._read or 0, found)
 
     def at_end(self, usage: resource.struct_rusage) -> int | None:
         """Return the peak in bytes of the ended child, or of one it waited for; None when it is not known."""
@@ -92,6 +89,16 @@ def _limits(root: Path, path: str, name: str) -> list[int]:
         if text.isdigit() and int(text) < _NO_LIMIT:
             found.append(int(text))
     return found
+
+
+def _high_water(pid: int | str) -> int | None:
+    """Return the most memory a running process has had since its exec, in bytes; None where there is no `/proc`."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
 
 
 def _maxrss(usage: resource.struct_rusage) -> int:

@@ -19,7 +19,7 @@ from airflow_provider_nilus.output import OutputStream, TaskLog
 from airflow_provider_nilus.pipes import Pipes
 from airflow_provider_nilus.process_group import ProcessGroup
 from nilus.errors import ProcessError, WorkflowError
-from nilus.runtime.events import Event, Failed, Loaded, Unsettled, decode
+from nilus.runtime.events import Event, Failed, Loaded, PackageRequest, Question, Unsettled, decode
 from nilus.runtime.group import MARKER_VARIABLE, kill_strays
 from nilus.runtime.job import Job
 from nilus.runtime.logs import SOURCE_LOGGER
@@ -75,7 +75,7 @@ class ChildProcess:
         environ: the child's whole environment, see `child_environ`.
         logger: whose handlers write the task's log.
         on_event: called with each `Progress` and `Prepared`.
-        answer: called with each `Unsettled`; what it returns is the answer.
+        answer: called with each question (`Unsettled`, `PackageRequest`); what it returns is the answer.
         mask: removes secrets from texts that are logged or raised.
         lost: tells whether nobody is left who would hear of the result; the run then ends.
         python: the interpreter to start.
@@ -90,7 +90,7 @@ class ChildProcess:
         environ: Mapping[str, str],
         logger: logging.Logger,
         on_event: Callable[[Event], None],
-        answer: Callable[[Unsettled], dict[str, Any]],
+        answer: Callable[[Question], dict[str, Any]],
         mask: Callable[[str], str] = str,
         lost: Callable[[], bool] = bool,
         python: str = sys.executable,
@@ -272,7 +272,7 @@ class ChildProcess:
             case Loaded() | Failed():
                 self._final = event
                 self._read_memory()
-            case Unsettled():
+            case Unsettled() | PackageRequest():
                 answer = json.dumps(self._answer(event), separators=(",", ":"))
                 self._pipes.send(answer.encode() + b"\n")
             case _:

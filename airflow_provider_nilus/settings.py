@@ -68,6 +68,12 @@ CONFIG: dict[str, Any] = {
                 kind="boolean",
                 default="False",
             ),
+            "package_store": _option(
+                "Folder in which a load is kept between its extraction and the end of its run, so that another worker "
+                "can load it without extracting again: a path that all workers share, or an address that begins with "
+                "s3://, gs:// or az://, with an Airflow connection's id before an @ if it needs one. Empty: none.",
+                example="s3://nilus_packages@company-airflow/packages",
+            ),
             "index_connection": _option(
                 "Id of an Airflow connection with the package index for requirements: host is its address, login and "
                 "password let in. Empty: what the environment of the worker tells uv.",
@@ -97,6 +103,7 @@ class DeploymentSettings:
     git_timeout: float = 120.0
     allow_direct_requirements: bool = False
     index_connection: str = ""
+    package_store: str = ""
 
 
 def deployment_settings() -> DeploymentSettings:
@@ -128,6 +135,7 @@ def deployment_settings() -> DeploymentSettings:
         git_timeout=_seconds("git_timeout"),
         allow_direct_requirements=_switch("allow_direct_requirements"),
         index_connection=_text("index_connection"),
+        package_store=_text("package_store"),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _RUNNING = frozenset({"running", "restarting"})
 _OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
@@ -31,6 +32,33 @@ def states(dag_id: str, task_id: str, map_index: int, run_ids: Iterable[str]) ->
         for run_id, tasks in found.items()
         if name in tasks
     }
+
+
+def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Ask Airflow for the task instances that journal entries belong to.
+
+    Args:
+        entries: rows of the journal.
+
+    Returns:
+        `live`: load ids of task instances that are running; `states`: the state by load id, `cleared` for one that is
+        to run again, `gone` where Airflow does not know the run any more.
+    """
+    runs: dict[tuple[str, str, int], dict[str, list[str]]] = {}
+    for entry in entries:
+        task = (entry["dag_id"], entry["task_id"], entry["map_index"])
+        runs.setdefault(task, {}).setdefault(entry["run_id"], []).append(entry["load_id"])
+    live: list[str] = []
+    of_load: dict[str, str] = {}
+    for task, load_ids in runs.items():
+        found = states(*task, load_ids)
+        for run_id, ids in load_ids.items():
+            state = found.get(run_id)
+            if is_running(state):
+                live += ids
+            said = "gone" if run_id not in found else "cleared" if is_to_run_again(state) else str(state)
+            of_load |= dict.fromkeys(ids, said)
+    return {"live": live, "states": of_load}
 
 
 def is_running(state: str | None) -> bool:

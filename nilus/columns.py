@@ -7,36 +7,12 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator
 
+from nilus import mask_rule
 from nilus.redaction import kind, shown
 from nilus.spelling import did_you_mean
 
 DataType = Literal["text", "bigint", "bool", "timestamp", "date", "decimal", "double", "binary", "json", "time"]
-MaskAlgorithm = Literal[
-    "hash",
-    "sha256",
-    "md5",
-    "hmac",
-    "redact",
-    "email",
-    "phone",
-    "credit_card",
-    "ssn",
-    "partial",
-    "first_letter",
-    "stars",
-    "fixed",
-    "uuid",
-    "sequential",
-    "random",
-    "round",
-    "range",
-    "noise",
-    "date_shift",
-    "year_only",
-    "month_year",
-]
 _TYPES: tuple[str, ...] = get_args(DataType)
-_ALGORITHMS: tuple[str, ...] = get_args(MaskAlgorithm)
 _OTHER_NAMES = {
     "string": "text",
     "str": "text",
@@ -121,17 +97,21 @@ def _data_type(value: object) -> str:
 
 
 def _mask_rule(value: object) -> str:
-    """Check the algorithm of `algorithm[:parameter]`. The parameter can be a key: it is never shown."""
-    name, colon, parameter = value.partition(":") if isinstance(value, str) else ("", "", "")
-    algorithm = name.strip().lower().replace("-", "_")
-    if algorithm in _ALGORITHMS:
-        return f"{algorithm}{colon}{parameter}"
-    raise ValueError(f"unknown algorithm, expected one of {', '.join(_ALGORITHMS)}{did_you_mean(name, _ALGORITHMS)}")
+    """Check `algorithm[:parameter]`, and bring the algorithm into one spelling. The parameter is never shown."""
+    rule = mask_rule.parse(value)
+    _, colon, parameter = str(value).partition(":")
+    return f"{rule.algorithm}{colon}{parameter}"
 
 
 def _mask_map(value: object) -> object:
     if value is None or isinstance(value, Mapping):
-        return value or {}
+        masks: dict[str, object] = {}
+        for column, rule in (value or {}).items():
+            name = _column_name(column)
+            if name in masks:
+                raise ValueError(f"the column {shown(name)} is given twice")
+            masks[name] = rule
+        return masks
     raise ValueError(f"expected a mapping column: algorithm, found {kind(value)}")
 
 

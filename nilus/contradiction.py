@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from nilus.errors import DependencyError
 from nilus.installed import Installed, InstalledPackage, admits
 from nilus.requirements import Requirements, Wanted
+from nilus.runtime_needs import RuntimeNeeds
 
 _MOST_OWNERS = 6
 # uv's explanation: "… clash==1.0 depends on requests<2.21 …", "… all versions of clash depend on requests<2.21 …".
@@ -58,15 +59,20 @@ def told_by_uv(words: str, requirements: Requirements, installed: Installed) -> 
     """
     words = " ".join(words.split())
     found = {}
-    for who, text in _DEPENDS.findall(words):
-        for requirement in _parsed(text.rstrip(".")):
-            package = installed.get(canonicalize_name(requirement.name))
-            if package is not None and not admits(requirement, package):
-                asked_by = f"{who}, which {_lines(who, words, requirements)}"
-                found[who, str(requirement)] = Contradiction(requirement, package, asked_by)
+    for who, requirement, asked_by in _told(words, requirements):
+        package = installed.get(canonicalize_name(requirement.name))
+        if package is not None and not admits(requirement, package):
+            found[who, str(requirement)] = Contradiction(requirement, package, asked_by)
     needed = {canonicalize_name(name) for name in _REQUIRES.findall(words)}
     constrained = direct((line for line in requirements.constraints if line.name in needed), installed)
     return [*found.values(), *constrained]
+
+
+def _told(words: str, requirements: Requirements) -> Iterator[tuple[str, Requirement, str]]:
+    """Yield which packages depend on what, as uv tells it, and which lines brought them."""
+    for who, text in _DEPENDS.findall(words):
+        for requirement in _parsed(text.rstrip(".")):
+            yield who, requirement, f"{who}, which {_lines(who, words, requirements)}"
 
 
 def _parsed(text: str) -> Iterator[Requirement]:
@@ -151,3 +157,32 @@ def _exact(contradiction: Contradiction) -> list[str]:
         for specifier in contradiction.requirement.specifier
         if specifier.operator in ("==", "===") and not specifier.version.endswith(".*")
     ]
+
+
+def with_needs(requirements: Requirements, needs: RuntimeNeeds, words: str = "") -> DependencyError | None:
+    """Return the error for requirements that contradict what nilus itself needs in every environment, or None.
+
+    Args:
+        requirements: what the source asks for.
+        needs: what nilus needs.
+        words: uv's own lines, if there is no solution; else the source's own requirements are looked at.
+    """
+    if words:
+        asked = [(requirement, by) for _, requirement, by in _told(" ".join(words.split()), requirements)]
+    else:
+        asked = [(line.requirement, str(line.origin)) for line in requirements.wanted if line.requirement is not None]
+    found = [(one, by, needed) for one, by in asked if (needed := needs.contradicted_by(one)) is not None]
+    if not found:
+        return None
+    first, asked_by, needed = found[0]
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    lines = [f"{by}: {one}; nilus needs {need}" for one, by, need in found]
+    fitting = " and ".join(dict.fromkeys(str(need) for _, _, need in found))
+    listed = " and ".join(dict.fromkeys(str(one) for one, _, _ in found))
+    return DependencyError(
+        f"{asked_by}: {first} contradicts what nilus itself needs, {needed}{more}.",
+        expected="requirements that fit what nilus needs in every environment, in an isolated one too",
+        found="\n".join([*lines, *([f"uv says: {words}"] if words else [])]),
+        remedy=f"Either change the source's requirements so that {fitting} will do (what nilus needs is there anyway "
+        f"and need not be listed at all); or use a release of airflow-provider-nilus that works with {listed}.",
+    )

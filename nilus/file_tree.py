@@ -7,12 +7,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 # Python writes these beside the modules it imports, where it may: they are not part of what was put there.
 _NOT_OURS = "__pycache__"
 _BLOCK = 512
+_NAME = attrgetter("name")
 
 LONGEST_PATH = 1024
 """Bytes of a path inside a folder: beyond, a cache that lies deep would not take it (the system takes 4,096)."""
@@ -58,13 +60,14 @@ def fingerprint(folder: Path) -> Fingerprint:
     files = size = 0
     for name, entry in _walk(folder, skip=_NOT_OURS):
         status = entry.stat(follow_symlinks=False)
+        kind = stat.S_IFMT(status.st_mode)
         size += status.st_blocks * _BLOCK
-        fields: list[str | int] = [name, stat.S_IFMT(status.st_mode)]
-        if entry.is_symlink():
+        fields: list[str | int] = [name, kind]
+        if kind == stat.S_IFLNK:
             fields.append(str(Path(entry.path).readlink()))
-        elif not entry.is_dir(follow_symlinks=False):
+        elif kind != stat.S_IFDIR:
             fields += [status.st_size, int(status.st_mtime)]
-        files += not entry.is_dir(follow_symlinks=False)
+        files += kind != stat.S_IFDIR
         digest.update(repr(fields).encode("utf-8", "surrogateescape"))
     return Fingerprint(files=files, size=size, digest=digest.hexdigest())
 
@@ -80,7 +83,7 @@ def _walk(folder: Path | str, skip: str = "") -> Iterator[tuple[str, os.DirEntry
     while pending:
         path, prefix = pending.pop()
         with os.scandir(path) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            entries = sorted(found, key=_NAME)
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if is_folder and entry.name == skip:

@@ -64,6 +64,7 @@ _SECRET_PARTS = (
 _KEYS_OF_DATA = frozenset(
     {"primarykey", "mergekey", "incrementalkey", "cursorkey", "sortkey", "partitionkey", "clusterkey", "foreignkey"}
 )
+_NO_SECRETS = ("_path", "_file", "_id", "_name", "_provider", "_permissions", "_hours")
 _ENCODED_LEVELS = 8
 _SHOWN_LENGTH = 80
 
@@ -87,11 +88,17 @@ def looks_secret(key: str) -> bool:
 
 
 def redact_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of `options` fit for display: secret-looking keys hidden, texts passed through `redact_address`."""
-    return {
-        key: HIDDEN if value is not None and looks_secret(str(key)) else _redact_value(value)
-        for key, value in options.items()
-    }
+    """Return a copy of `options` fit for display: secret-looking keys hidden, texts passed through `redact_address`.
+
+    Of the rules of a `mask` the algorithms are left, without their parameters: one of them may be a key.
+    """
+    return {key: _redact_option(str(key), value) for key, value in options.items()}
+
+
+def without_parameter(rule: str) -> str:
+    """Return a rule of a `mask`, `algorithm[:parameter]`, as it may be shown."""
+    algorithm, colon, _ = rule.partition(":")
+    return f"{algorithm}{colon}{HIDDEN}" if colon else algorithm
 
 
 def shown(value: object) -> str:
@@ -120,6 +127,16 @@ def kind(value: object) -> str:
         if isinstance(value, types):
             return name
     return f"a {type(value).__name__}"
+
+
+def _redact_option(key: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if key.lower() == "mask":
+        if not isinstance(value, Mapping):
+            return HIDDEN
+        return {column: without_parameter(rule) if isinstance(rule, str) else HIDDEN for column, rule in value.items()}
+    return HIDDEN if looks_secret(key) else _redact_value(value)
 
 
 def _redact_value(value: Any) -> Any:
@@ -200,3 +217,17 @@ def _hide_secret_value(piece: str, levels: int) -> str:
         return piece
     redacted = _redact(decoded, levels - 1)
     return piece if redacted == decoded else f"{key}{equals}{redacted}"
+
+
+def secret_values(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts in `options`, and in mappings within, that are secret by their name; each once.
+
+    Names of files, ids and the like are none, although `private_key_path` or `aws_access_key_id` look secret.
+    """
+    found: list[str] = []
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            found += secret_values(value)
+        elif isinstance(value, str) and value and looks_secret(str(name)) and not str(name).endswith(_NO_SECRETS):
+            found.append(value)
+    return tuple(dict.fromkeys(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,13 +60,16 @@ class Requirements:
     options: tuple[str, ...] = ()
 
 
-def read(base_dir: Path, checkout: Path, *, allow_direct: bool = False) -> Requirements | None:
+def read(
+    base_dir: Path, checkout: Path, *, allow_direct: bool = False, markers: Mapping[str, str] | None = None
+) -> Requirements | None:
     """Read the `requirements.txt` of a source, with the files it includes.
 
     Args:
         base_dir: the folder of the source's modules.
         checkout: the repository's root; nothing outside is read.
         allow_direct: let addresses, and the options uv knows, through.
+        markers: what environment markers mean; None for what they mean to the interpreter that runs this.
 
     Returns:
         What they say, or None if there is no such file.
@@ -76,7 +80,7 @@ def read(base_dir: Path, checkout: Path, *, allow_direct: bool = False) -> Requi
     path = base_dir / FILE_NAME
     if not path.exists() and not path.is_symlink():
         return None
-    reader = _Reader(checkout.resolve(), allow_direct)
+    reader = _Reader(checkout.resolve(), allow_direct, dict(markers or {}))
     name = reader.name_of(path)
     try:
         reader.include(path, name, (), reader.wanted)
@@ -101,6 +105,7 @@ def _error(problems: list[tuple[Origin, Refused]]) -> DependencyError:
 class _Reader:
     root: Path
     allow_direct: bool
+    markers: dict[str, str]
     wanted: list[Wanted] = field(default_factory=list)
     constraints: list[Wanted] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
@@ -165,7 +170,7 @@ class _Reader:
         except InvalidRequirement as problem:
             reason = str(problem).partition("\n")[0].strip().rstrip(".")
             raise Refused(f"{shown(written)}: {reason}", "Correct the line.") from None
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+        if requirement.marker is not None and not requirement.marker.evaluate({**self.markers, "extra": ""}):
             return
         if requirement.url is not None:
             requirement.url = requirement_address.address(requirement.url, path, self.root, allowed=self.allow_direct)

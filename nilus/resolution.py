@@ -24,6 +24,7 @@ from nilus.errors import DependencyError
 from nilus.installed import Installed
 from nilus.interpreter import Interpreter
 from nilus.requirements import Requirements, Wanted
+from nilus.runtime_needs import RuntimeNeeds
 from nilus.staging import Staging
 from nilus.uv import Uv
 from nilus.uv_failure import UvFailed
@@ -60,12 +61,16 @@ class Resolver:
         interpreter: the Python packages are for.
         installed: what it has.
         uv_settings: where packages come from.
+        needs: what has to be there besides.
+        preferred: `name==version` lines: taken where nothing speaks against them.
     """
 
     cache_dir: Path
     interpreter: Interpreter
     installed: Installed
     uv_settings: UvSettings
+    needs: RuntimeNeeds | None = None
+    preferred: Sequence[str] = ()
 
     def resolve(self, requirements: Requirements, wanted: Sequence[Wanted], deadline: Deadline) -> Resolution:
         """Return what has to be added for the requirements that what is installed does not meet.
@@ -109,6 +114,8 @@ class Resolver:
             self.interpreter.identity,
             self.uv_settings.identity,
         ]
+        if self.needs is not None:
+            parts += [self._needed(), list(self.preferred)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _compile(
@@ -128,13 +135,19 @@ class Resolver:
             keep_open=(staging.fd,),
         )
         asked = [*requirements.options, "-c installed.txt", "-c constraints.txt", *(line.text for line in wanted)]
+        text = "".join(f"{line}\n" for line in (*asked, *self._needed()))
         try:
-            answer = uv.compile("\n".join(asked) + "\n", doing=f"find out what {requirements.file} needs")
+            answer = uv.compile(text, doing=f"find out what {requirements.file} needs", preferred=self.preferred)
         except UvFailed as failed:
             raise self._explained(failed, requirements) from None
         return sorted(line for line in answer if name_of(line) not in self.installed)
 
+    def _needed(self) -> list[str]:
+        return [str(requirement) for requirement in self.needs.requirements] if self.needs else []
+
     def _explained(self, failed: UvFailed, requirements: Requirements) -> DependencyError:
+        if self.needs is not None:
+            return contradiction.with_needs(requirements, self.needs, failed.words) or failed.error()
         found = contradiction.told_by_uv(failed.words, requirements, self.installed)
         return contradiction.error(found, self.installed, failed.words) if found else failed.error()
 

@@ -8,6 +8,7 @@ a process group that ends with it.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -52,12 +53,13 @@ class Uv:
     folder: Path
     keep_open: Sequence[int] = ()
 
-    def compile(self, requirements: str, *, doing: str) -> list[str]:
+    def compile(self, requirements: str, *, doing: str, preferred: Sequence[str] = ()) -> list[str]:
         """Resolve requirements.
 
         Args:
             requirements: what a requirements file may hold; `-c` lines lead to constraints.
             doing: what that is, for an error, after "uv could not".
+            preferred: `name==version` lines: taken where nothing speaks against them.
 
         Returns:
             One line for each package, with its exact version or its address.
@@ -68,16 +70,57 @@ class Uv:
         """
         path = self.folder / "requirements.in"
         path.write_text(requirements, encoding="utf-8")
-        arguments = ["pip", "compile", "--no-header", "--no-annotate", *self._common(), "--", str(path)]
-        output = self._run(arguments, doing)
+        arguments = ["pip", "compile", "--no-header", "--no-annotate", *self._common()]
+        if preferred:
+            # What stands in the file the answer is also written to, uv keeps if it can.
+            answer = self.folder / "preferred.txt"
+            answer.write_text("".join(f"{line}\n" for line in preferred), encoding="utf-8")
+            arguments += ["--output-file", str(answer)]
+        output = self._run([*arguments, "--", str(path)], doing)
         return [line.strip() for line in output.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
-    def install(self, lines: Sequence[str], target: Path, *, require_hashes: bool, doing: str) -> None:
-        """Install exactly these lines into a folder, with byte code.
+    def venv(self, folder: Path, *, doing: str) -> str:
+        """Make a virtual environment of the interpreter, one that can be moved; return the path of its own interpreter.
+
+        Args:
+            folder: an empty folder.
+            doing: what that is, for an error, after "uv could not".
+
+        Raises:
+            UvFailed: it did not work out.
+            DependencyError: uv could not be run, or took too long.
+        """
+        self._run(["venv", "--relocatable", "--no-project", *_COMMON, "--python", self.python, str(folder)], doing)
+        return str(folder / "bin" / "python")
+
+    def find_python(self, wanted: str) -> str:
+        """Return the path of an interpreter of this machine.
+
+        Args:
+            wanted: its version, `3.12` or `3.12.1`.
+
+        Raises:
+            UvFailed: there is none.
+            DependencyError: uv could not be run, or took too long.
+        """
+        output = self._run(["python", "find", "--system", "--no-project", *_COMMON, wanted], "find a Python")
+        return output.strip()
+
+    def pythons(self) -> dict[str, str]:
+        """Return the interpreters of this machine, as `find_python` looks for them: their paths and versions.
+
+        Raises:
+            UvFailed, DependencyError: as there.
+        """
+        output = self._run(["python", "list", "--only-installed", "--output-format", "json", *_COMMON], "list Pythons")
+        return {str(found["path"]): str(found["version"]) for found in json.loads(output or "[]") if found["path"]}
+
+    def install(self, lines: Sequence[str], target: Path | None, *, require_hashes: bool, doing: str) -> None:
+        """Install exactly these lines, with byte code.
 
         Args:
             lines: exact versions or addresses, with their hashes.
-            target: an empty folder.
+            target: an empty folder; None for the environment of the interpreter itself.
             require_hashes: whether a line without a hash is an error.
             doing: what that is, for an error, after "uv could not".
 
@@ -88,11 +131,14 @@ class Uv:
         path = self.folder / "requirements.txt"
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         # Copies: a link would lead into uv's own cache, and a source that writes into its packages would write there.
-        options = ["--no-deps", "--target", str(target), "--compile-bytecode", "--link-mode", "copy"]
+        options = ["--no-deps", "--compile-bytecode", "--link-mode", "copy"]
+        if target is not None:
+            options += ["--target", str(target)]
         if require_hashes:
             options.append("--require-hashes")
         self._run(["pip", "install", *options, *self._common(), "-r", str(path)], doing)
-        (target / ".lock").unlink(missing_ok=True)
+        lock = (target or Path(self.python).parents[1]) / ".lock"
+        lock.unlink(missing_ok=True)
 
     def _common(self) -> list[str]:
         return [*_COMMON, *self.settings.arguments, "--python", self.python]

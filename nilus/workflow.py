@@ -44,7 +44,7 @@ from nilus.fields import (
 from nilus.interval import parse_instant
 from nilus.manifest import SECTIONS, find_block
 from nilus.problems import lines_of, workflow_error
-from nilus.redaction import HIDDEN, redact_address, redact_options
+from nilus.redaction import redact_address, redact_options, without_parameter
 from nilus.spelling import kebab
 
 _OPTION_OF_FIELD = {"table": "source-table", "strategy": "incremental-strategy"}
@@ -150,7 +150,7 @@ class Source(_Model):
         for group in ("sql", "options"):
             options.pop(group, None)
         if self.mask:
-            options["mask"] = {column: _without_parameter(rule) for column, rule in self.mask.items()}
+            options["mask"] = {column: without_parameter(rule) for column, rule in self.mask.items()}
         for name, value in redact_options({**self.sql, **self.options}).items():
             options[kebab(name)] = value
         return {"address": redact_address(self.address), "options": options}
@@ -316,8 +316,3 @@ def _path(block: Block, location: Location, prefix: str) -> str:
     section, key, *_ = (*location, "")
     options = "options." if section != "repo" and key != "address" else ""
     return block.path(location, f"{prefix}{section}.{options}{key}")
-
-
-def _without_parameter(rule: str) -> str:
-    algorithm, colon, _ = rule.partition(":")
-    return f"{algorithm}{colon}{HIDDEN}" if colon else algorithm

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import isolation
 import pytest
@@ -14,7 +15,15 @@ _ROOT = isolation.prepare_environment()
 _STACK = ExitStack()
 
 # In the order of their imports: a module that is imported before it is named here loses assertion rewriting.
-pytest_plugins = ["airflow_fixture", "git_fixture", "deployment_fixture", "postgres_fixture", "scheduler_fixture"]
+pytest_plugins = [
+    "airflow_fixture",
+    "git_fixture",
+    "deployment_fixture",
+    "postgres_fixture",
+    "mariadb_fixture",
+    "scheduler_fixture",
+    "s3_fixture",
+]
 
 
 def pytest_configure() -> None:
@@ -25,6 +34,29 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     _STACK.enter_context(isolation.forbid_network())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process whole files, and all tests that share the real Airflow to one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "tests/scheduler" if path.startswith("tests/scheduler/") else path
+
+    return Files(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what a parallel process measured: it is killed when it takes long to end."""
+    if hasattr(session.config, "workerinput"):
+        from coverage import Coverage
+
+        if measured := Coverage.current():
+            measured.save()
 
 
 def pytest_unconfigure() -> None:

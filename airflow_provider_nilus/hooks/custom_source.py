@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_nilus.outcome import Outcome
 from airflow_provider_nilus.repository_access import PASSWORD, RepositoryAccess
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.connections import ResolvedSink
+    from airflow_provider_nilus.package_store import PackageStore
     from airflow_provider_nilus.process import ChildProcess
     from airflow_provider_nilus.state.start import Start
     from airflow_provider_nilus.state.store import StateStore
     from airflow_provider_nilus.state.turn import Turn
     from nilus.environment import Environment
     from nilus.repository import Checkout
-    from nilus.runtime.events import Event, Loaded, Unsettled
+    from nilus.runtime.events import Event, Loaded, Question
     from nilus.runtime.job import Job
     from nilus.workflow import Repo, Workflow
 
@@ -52,13 +54,18 @@ class TaskRun:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How to run, the operator's arguments of the same names."""
+    """How to run, the operator's arguments of the same names.
+
+    `first_try` is the number of the first try since the task instance was made or cleared.
+    """
 
     expected_commit: str | None = None
     resources: list[str] | None = None
     interval: tuple[str, str] | None = None
     backfill: str | None = None
     on_rerun: str = "replace"
+    at_least_once: bool = False
+    first_try: int = 1
 
 
 class NilusHook(BaseHook):
@@ -70,7 +77,7 @@ class NilusHook(BaseHook):
             for a public repository.
         source_env: environment variables for the source, in addition to the worker's own. They also fill `{NAME}`
             in addresses.
-        state: where the record is kept: `"variable"` or a store of your own.
+        state: where the record is kept: `"variable"`, `"xcom"` or a store of your own.
         nilus_conn_id: the sink's connection that `test_connection` is about; runs name theirs in the workflow.
     """
 
@@ -92,6 +99,8 @@ class NilusHook(BaseHook):
         self.git_conn_id = git_conn_id
         self.source_env = dict(source_env or {})
         self.state = state
+        self.outcome = Outcome()
+        self._packages: PackageStore | None = None
         self._child: ChildProcess | None = None
         self._terminated = False
 
@@ -117,9 +126,13 @@ class NilusHook(BaseHook):
         options = options or RunOptions()
         started = time.monotonic()
         self._register_secrets(workflow)
+        self._packages = self._package_store(task_run)
+        outcome = self.outcome = Outcome()
+        outcome.read(workflow)
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
+            outcome.checked_out(checkout)
             turn = Turn(
-                self._store(),
+                self._store(task_run),
                 task_run.state_key,
                 run_id=task_run.run_id,
                 run_type=task_run.run_type,
@@ -129,28 +142,39 @@ class NilusHook(BaseHook):
             )
             begun = turn.begin()
             base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
-            with self.prepare(base_dir, checkout) as environment, self._work_dir() as work_dir:
-                job = self._job(
-                    workflow,
-                    task_run,
-                    options,
-                    begun,
-                    repository=checkout.url,
-                    commit=checkout.commit,
-                    checkout=str(checkout.path),
-                    base_dir=str(base_dir),
-                    work_dir=str(work_dir),
-                    extra_path=environment.paths,
-                )
-                loaded = self._run_child(job, turn)
+            loaded: Loaded | None = None
+            with self.prepare(base_dir, checkout) as environment:
+                while loaded is None:
+                    with self._work_dir() as work_dir:
+                        job = self._job(
+                            workflow,
+                            task_run,
+                            options,
+                            begun,
+                            repository=checkout.url,
+                            commit=checkout.commit,
+                            checkout=str(checkout.path),
+                            base_dir=str(base_dir),
+                            work_dir=str(work_dir),
+                            extra_path=environment.paths,
+                        )
+                        loaded = self._run_child(job, turn)
+                    if loaded is None:
+                        self.log.info("State: the record has moved, or a newer one was found: begins again")
+                        begun = turn.begin()
+        outcome.has_loaded(loaded)
         self.log.info("Loaded:\n%s", closing_table(loaded))
         version = turn.commit(loaded)
+        if self._packages is not None:
+            adopted = (event.load_id for event in outcome.adopted)
+            self._packages.settled({*loaded.load_ids, *begun.known, *begun.replaces, *adopted}, run=job.run)
         return {
             "commit": checkout.commit,
             "ref": checkout.ref_name,
             "repository": checkout.url,
             "rows": {name: table["rows"] for name, table in loaded.tables.items()},
             "load_ids": loaded.load_ids,
+            "assets": {name: outcome.name(name).uri for name in loaded.tables},
             "packages": list(environment.packages),
             "dataset": loaded.dataset,
             "destination": loaded.destination,
@@ -233,20 +257,29 @@ class NilusHook(BaseHook):
         if self._child is not None:
             self._child.terminate()
 
-    def _store(self) -> StateStore:
+    def _store(self, task_run: TaskRun) -> StateStore:
         from airflow_provider_nilus.state.store import StateStore
         from airflow_provider_nilus.state.variable import VariableStore
+        from airflow_provider_nilus.state.xcom import XComStore
         from nilus.errors import WorkflowError
 
         if isinstance(self.state, StateStore):
             return self.state
         if self.state == "variable":
             return VariableStore()
+        if self.state == "xcom":
+            return XComStore(
+                dag_id=task_run.dag_id,
+                task_id=task_run.task_id,
+                map_index=task_run.map_index,
+                run_id=task_run.run_id,
+                logical_date=task_run.logical_date,
+            )
         raise WorkflowError(
             "The operator's `state` is not known",
-            expected='"variable", or an object with read(key) and write(record)',
+            expected='"variable", "xcom", or an object with read(key) and write(record)',
             found=repr(self.state),
-            remedy='use state="variable"',
+            remedy="correct the argument",
         )
 
     def _repository_access(self) -> RepositoryAccess:
@@ -256,6 +289,14 @@ class NilusHook(BaseHook):
             get_connection=self.get_connection,
             mask=self._mask,
         )
+
+    @staticmethod
+    def _package_store(task_run: TaskRun) -> PackageStore | None:
+        from airflow_provider_nilus.package_store import PackageStore
+        from airflow_provider_nilus.settings import deployment_settings
+
+        root = deployment_settings().package_store
+        return PackageStore(root, task_run.state_key) if root else None
 
     @contextlib.contextmanager
     def _work_dir(self) -> Iterator[Path]:
@@ -283,9 +324,11 @@ class NilusHook(BaseHook):
         from nilus.runtime.address import fill, fold
         from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
-        sink = self._sink(fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0])
-        if workflow.sink.aws_region or workflow.sink.aws_endpoint:
-            self.log.warning("sink.options.aws-region and aws-endpoint have no effect on %s", sink.display_address)
+        sink = self._sink(
+            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
+            region=workflow.sink.aws_region,
+            endpoint=workflow.sink.aws_endpoint,
+        )
         return Job(
             run=Run(**dataclasses.asdict(task_run), repository=repository, commit=commit),
             source=SourceSpec(**workflow.source.spec_fields()),
@@ -294,6 +337,7 @@ class NilusHook(BaseHook):
                     **workflow.sink.spec_fields(),
                     "address": sink.address,
                     "display_address": sink.display_address,
+                    "credentials": sink.credentials,
                 }
             ),
             checkout=checkout,
@@ -304,33 +348,45 @@ class NilusHook(BaseHook):
             state=begun.base.state,
             known_load_ids=list(begun.known),
             replaces=list(begun.replaces),
+            removes_after=begun.removes_after,
+            adopt=begun.adopt,
+            first_try=options.first_try if self.state == "xcom" else 1,
             interval=options.interval,
             backfill=options.backfill,
             on_rerun=options.on_rerun,
+            at_least_once=options.at_least_once,
             env_names=sorted(self.source_env),
+            keeps_packages=self._packages is not None,
             log_level=deployment_settings().log_level,
         )
 
-    def _sink(self, address: str) -> ResolvedSink:
+    def _sink(self, address: str, *, region: str | None = None, endpoint: str | None = None) -> ResolvedSink:
         """Resolve a sink's address, and have Airflow hide the secrets in it."""
         from airflow_provider_nilus.connections import resolve_sink
         from airflow_provider_nilus.settings import deployment_settings
 
-        sink = resolve_sink(address, home=deployment_settings().home, get_connection=self.get_connection)
+        sink = resolve_sink(
+            address,
+            home=deployment_settings().home,
+            get_connection=self.get_connection,
+            region=region,
+            endpoint=endpoint,
+        )
         self._mask(*sink.secrets)
         return sink
 
-    def _run_child(self, job: Job, turn: Turn) -> Loaded:
+    def _run_child(self, job: Job, turn: Turn) -> Loaded | None:
+        """Run the child; None if it has to be run again, from another record."""
         from airflow_provider_nilus.process import ChildProcess, child_environ
         from airflow_provider_nilus.supervisor import Supervisor
-        from nilus.errors import ProcessError
+        from nilus.errors import ProcessError, StateConflict
 
         self._child = ChildProcess(
             job,
             environ=child_environ(os.environ, self.source_env),
             logger=logging.getLogger(__name__),
             on_event=lambda event: self._on_event(event, turn),
-            answer=self._answer,
+            answer=lambda question: self._answer(question, turn),
             mask=self._redact,
             lost=Supervisor().gone,
         )
@@ -341,7 +397,15 @@ class NilusHook(BaseHook):
                 found="a request to end it",
                 remedy="run the task again",
             )
-        return self._child.run()
+        self.outcome.sink = job.sink.display_address
+        try:
+            return self._child.run()
+        except StateConflict:
+            if not turn.begins_again:
+                raise
+            return None
+        finally:
+            self.outcome.peak_memory_bytes = self._child.peak_memory_bytes
 
     def _on_event(self, event: Event, turn: Turn) -> None:
         from airflow_provider_nilus.summary import progress_line
@@ -353,18 +417,19 @@ class NilusHook(BaseHook):
             self.log.info("Prepared: load %s, tables %s", ", ".join(event.load_ids) or "none", event.tables)
         elif isinstance(event, Adopted):
             turn.adopt(event)
+            self.outcome.adopted.append(event)
 
-    @staticmethod
-    def _answer(question: Unsettled) -> dict[str, Any]:
-        """Tell which journal entries belong to a task instance that is still running."""
+    def _answer(self, question: Question, turn: Turn) -> dict[str, Any]:
+        """Tell what Airflow knows of the task instances that journal entries belong to; bring or keep a package."""
         from airflow_provider_nilus import task_states
+        from nilus.runtime.events import PackageRequest
 
-        live = []
-        for entry in question.entries:
-            states = task_states.states(entry["dag_id"], entry["task_id"], entry["map_index"], [entry["run_id"]])
-            if task_states.is_running(states.get(entry["run_id"])):
-                live.append(entry["load_id"])
-        return {"live": live}
+        if isinstance(question, PackageRequest):
+            return self._packages.answer(question) if self._packages is not None else {"packages": []}
+        if question.taking_back:
+            turn.take_back()
+        landed = [entry for entry in question.entries if entry["landed"]]
+        return {**task_states.of_entries(question.entries), "moved": bool(landed) and turn.moved(landed)}
 
     @staticmethod
     def _cleared(task_run: TaskRun, run_ids: list[str]) -> list[str]:

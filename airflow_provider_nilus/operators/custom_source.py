@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_nilus import assets
+from airflow_provider_nilus.links import CommitLink
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     import jinja2
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
@@ -37,6 +41,8 @@ class NilusCustomSourceOperator(BaseOperator):
         state_key: name of the state; default `dag_id.task_id`, with the map index when the task is mapped.
         interval: `"data_interval"`, None, or `(start, end)`, each an ISO 8601 date or a template that gives one.
         on_rerun: `"replace"`, `"append"` or `"rewind"`.
+        at_least_once: rows may be appended to a sink where what an interrupted load left cannot be removed, so that
+            they may be there twice. Without it such a run is refused.
         backfill: `None`, `"window"`, `"run"` or `"refuse"`: what a backfill run may do.
         **kwargs: those of `BaseOperator`; `max_active_tis_per_dag` defaults to 1, so that no two runs move one cursor.
 
@@ -66,6 +72,7 @@ class NilusCustomSourceOperator(BaseOperator):
         "sink": "py",
     }
     ui_color = "#d7ecef"
+    operator_extra_links = (CommitLink(),)
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class NilusCustomSourceOperator(BaseOperator):
         state_key: str | None = None,
         interval: Interval = "data_interval",
         on_rerun: str = "replace",
+        at_least_once: bool = False,
         backfill: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -102,7 +110,11 @@ class NilusCustomSourceOperator(BaseOperator):
         self.state_key = state_key
         self.interval = interval
         self.on_rerun = on_rerun
+        self.at_least_once = at_least_once
         self.backfill = backfill
+        where = f"{self.dag_id}." if self.has_dag() else ""  # type: ignore[no-untyped-call]
+        self.outlets = assets.with_alias(self.outlets, f"nilus.{where}{self.task_id}")
+        self.ran: dict[str, str] = {}
         self._hook: NilusHook | None = None
         self._rendered: dict[str, Any] = {}
 
@@ -118,11 +130,38 @@ class NilusCustomSourceOperator(BaseOperator):
 
         try:
             workflow = self._workflow()
-            return self.hook.run(workflow, self._task_run(context), self._options(context))
+            return self._run(workflow, context)
         except NilusError as error:
             if error.retryable:
                 raise
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+    def _run(self, workflow: Workflow, context: Context) -> dict[str, Any]:
+        from airflow_provider_nilus import metrics
+
+        hook = self.hook
+        try:
+            result = hook.run(workflow, self._task_run(context), self._options(context))
+        finally:
+            self.ran = {"repository": hook.outcome.repository, "commit": hook.outcome.commit}
+            metrics.send(hook.outcome, dag_id=self.dag_id, task_id=self.task_id)
+        self.outlets = assets.emit(self.outlets, hook.outcome, context)
+        return result
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage what is about to be read."""
+        from airflow_provider_nilus import lineage
+        from airflow_provider_nilus.outcome import Outcome
+
+        outcome = Outcome()
+        outcome.read(self._workflow())
+        return lineage.facets(outcome)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """Tell OpenLineage what was read and loaded; of a task that failed, how far it came."""
+        from airflow_provider_nilus import lineage
+
+        return lineage.facets(self.hook.outcome)
 
     def on_kill(self) -> None:
         """End the child process and everything it started."""
@@ -220,6 +259,7 @@ class NilusCustomSourceOperator(BaseOperator):
             interval=interval,
             backfill=self.backfill,
             on_rerun=self.on_rerun,
+            at_least_once=self.at_least_once,
         )
 
 

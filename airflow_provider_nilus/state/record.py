@@ -6,9 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from nilus.errors import StateError
+from nilus.remedy import command
 
 FORMAT: Final = 1
 MAX_COMMITS: Final = 50
@@ -33,8 +34,35 @@ class Commit(BaseModel):
     committed_at: datetime
 
 
+class Directive(BaseModel):
+    """What the next run of the key has to do first. The commit of that run takes it off the record.
+
+    Attributes:
+        verb: what left it: `reset`, `rewind`, `set`, `adopt`, or `rerun`, a run that takes commits back.
+        version: the record's with this move.
+        at: when.
+        since: a load id: complete loads up to it are accounted for, although no commit names them.
+        removes: load ids whose rows are removed.
+        removes_after: a load id: the rows of complete loads after it, up to `since`, are removed.
+        adopt: the state of the newest complete load is taken, however many the record does not know.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verb: str
+    version: int = Field(ge=0)
+    at: AwareDatetime
+    since: str | None = None
+    removes: tuple[str, ...] = ()
+    removes_after: str | None = None
+    adopt: bool = False
+
+
 class Record(BaseModel):
-    """The record of a key. `history` holds the commits before `head`, newest first."""
+    """The record of a key. `history` holds the commits before `head`, newest first.
+
+    `truncated` tells that older commits were dropped; `directive` is there where the next run has to do something.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +70,27 @@ class Record(BaseModel):
     key: str
     head: Commit | None = None
     history: tuple[Commit, ...] = ()
+    truncated: bool = False
+    directive: Directive | None = None
+
+    @property
+    def commits(self) -> tuple[Commit, ...]:
+        """All commits, newest first."""
+        return (self.head, *self.history) if self.head else ()
+
+    @property
+    def known_load_ids(self) -> tuple[str, ...]:
+        """The load ids the record accounts for, newest first; loads that are older than one of them are as well."""
+        named = tuple(load_id for commit in self.commits for load_id in commit.load_ids)
+        since = self.directive.since if self.directive else None
+        return (since, *named) if since else named
+
+    @property
+    def moved_at(self) -> datetime | None:
+        """When it was last moved; None before its first move."""
+        if self.directive:
+            return self.directive.at
+        return self.head.committed_at if self.head else None
 
     @property
     def state(self) -> dict[str, Any]:
@@ -50,8 +99,9 @@ class Record(BaseModel):
 
     @property
     def version(self) -> int:
-        """The head's version; 0 before the first commit."""
-        return self.head.version if self.head else 0
+        """The version of the last move; 0 before the first one."""
+        version = self.head.version if self.head else 0
+        return max(version, self.directive.version) if self.directive else version
 
     def advance(
         self,
@@ -79,8 +129,23 @@ class Record(BaseModel):
             state=state,
             committed_at=committed_at or datetime.now(UTC),
         )
-        history = (self.head, *self.history) if self.head else self.history
-        return Record(key=self.key, head=head, history=history)
+        directive = None
+        if self.directive and not load_ids:  # what was removed is removed; what is accounted for stays so
+            directive = self.directive.model_copy(
+                update={"version": head.version, "at": head.committed_at, "removes_after": None, "adopt": False}
+            )
+        return Record(key=self.key, head=head, history=self.commits, truncated=self.truncated, directive=directive)
+
+    def take_back(self, count: int, directive: Directive) -> Record:
+        """Return the record without its newest `count` commits, and with what the next run has to do about them."""
+        rest = self.commits[count:]
+        return Record(
+            key=self.key,
+            head=rest[0] if rest else None,
+            history=rest[1:],
+            truncated=self.truncated,
+            directive=directive,
+        )
 
     def to_json(self, *, max_commits: int = MAX_COMMITS, max_bytes: int = MAX_BYTES) -> str:
         """Return the record as JSON, the oldest commits dropped so that both bounds hold; never the head.
@@ -90,15 +155,22 @@ class Record(BaseModel):
             max_bytes: bound of the text in bytes. A head that is larger by itself is kept nevertheless.
         """
         commits = [_dump(commit) for commit in self.history[: max(0, max_commits - 1)]]
-        head = _dump(self.head) if self.head else None
-        size = len(json.dumps({"format": self.format, "key": self.key, "head": head, "history": []}))
-        kept = []
+        document = {
+            "format": self.format,
+            "key": self.key,
+            "head": _dump(self.head) if self.head else None,
+            "history": [],
+            **({"directive": self.directive.model_dump(mode="json")} if self.directive else {}),
+        }
+        size = len(json.dumps(document))
+        kept: list[dict[str, Any]] = []
         for commit in commits:
             size += len(json.dumps(commit)) + 2
             if size > max_bytes:
                 break
             kept.append(commit)
-        return json.dumps({"format": self.format, "key": self.key, "head": head, "history": kept})
+        truncated = self.truncated or len(kept) < len(self.history)
+        return json.dumps({**document, "history": kept, **({"truncated": True} if truncated else {})})
 
     @classmethod
     def from_json(cls, text: str, *, key: str) -> Record:
@@ -123,7 +195,8 @@ class Record(BaseModel):
                 f"The state record of {key!r} has another format",
                 expected=f"format {FORMAT}",
                 found=f"format {found!r}",
-                remedy="it was written by another version of this provider: run with that version, or reset the state",
+                remedy="it was written by another version of this provider: run with that version, or "
+                f"{command('reset', key)}",
             )
         try:
             record = cls.model_validate(document)
@@ -151,5 +224,5 @@ def _unreadable(key: str, found: str) -> StateError:
         f"The state record of {key!r} cannot be read",
         expected="a record this provider wrote",
         found=found,
-        remedy="restore it from a backup, or delete it to start from the beginning; it is never taken for empty",
+        remedy=f"restore it from a backup, or {command('reset', key)}; it is never taken for empty",
     )

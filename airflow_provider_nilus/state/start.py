@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from airflow_provider_nilus.state.record import Commit, Record
+from airflow_provider_nilus.state.record import Commit, Directive, Record
 from nilus.errors import StateError
+from nilus.remedy import command
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,18 @@ class Start:
         version: the version before the run's; it never goes back, also where commits are made again.
         replaces: load ids whose rows the run removes from appended tables, in the order of the record.
         known: every load id the record knows.
+        removes_after: a load id: the rows of complete loads after it are removed too, as far as they are accounted for.
+        adopt: the state of the newest complete load is to be taken.
+        taken_back: how many of the record's newest commits are made again.
     """
 
     base: Record
     version: int
     replaces: tuple[str, ...]
     known: tuple[str, ...]
+    removes_after: str | None = None
+    adopt: bool = False
+    taken_back: int = 0
 
 
 def start(
@@ -49,21 +57,40 @@ def start(
     Raises:
         StateError: the run's commit is not the newest, and later ones stand.
     """
-    commits = [record.head, *record.history] if record.head else []
+    commits = list(record.commits)
     mine = next((index for index, commit in enumerate(commits) if commit.run_id == run_id), None)
-    known = tuple(load_id for commit in commits for load_id in commit.load_ids)
+    directed = record.directive
+    removes = directed.removes if directed else ()
+    removes_after = directed.removes_after if directed else None
+    adopt = bool(directed and directed.adopt)
     if mine is None:
-        return Start(record, record.version, (), known)
+        return Start(record, record.version, removes, record.known_load_ids, removes_after, adopt)
     if on_rerun == "rewind":
         taken_back = mine + 1
     else:
         taken_back = _open_at_the_end(commits, run_id, cleared)
         if taken_back <= mine:
             raise _refusal(record, commits, mine, taken_back)
-    rest = commits[taken_back:]
+    if taken_back == len(commits) and record.truncated:
+        raise _too_old(record, commits[mine])
     replaces = () if on_rerun == "append" else tuple(i for commit in commits[:taken_back] for i in commit.load_ids)
-    base = Record(key=record.key, head=rest[0] if rest else None, history=tuple(rest[1:]))
-    return Start(base, record.version, replaces, known)
+    directive = Directive(
+        verb="rerun",
+        version=record.version,
+        at=datetime.now(UTC),
+        since=next(iter(record.known_load_ids), None),
+        removes=(*removes, *replaces),
+        removes_after=removes_after,
+    )
+    return Start(
+        record.take_back(taken_back, directive),
+        record.version,
+        directive.removes,
+        record.known_load_ids,
+        removes_after,
+        adopt,
+        taken_back,
+    )
 
 
 def _open_at_the_end(commits: list[Commit], run_id: str, cleared: Callable[[list[str]], Iterable[str]]) -> int:
@@ -71,6 +98,15 @@ def _open_at_the_end(commits: list[Commit], run_id: str, cleared: Callable[[list
     others = [commit.run_id for commit in commits if commit.run_id != run_id]
     again = {run_id, *(cleared(others) if others else ())}
     return next((index for index, commit in enumerate(commits) if commit.run_id not in again), len(commits))
+
+
+def _too_old(record: Record, commit: Commit) -> StateError:
+    return StateError(
+        f"Run {commit.run_id} of {record.key!r} cannot be run again: its record does not reach back to where it began",
+        expected=f"the commit before version {commit.version}",
+        found="the oldest commit that is kept",
+        remedy=f"{command('reset', record.key)}, and load everything again",
+    )
 
 
 def _refusal(record: Record, commits: list[Commit], mine: int, standing: int) -> StateError:

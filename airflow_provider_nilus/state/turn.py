@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.start import Start, start
+from nilus.errors import StateError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_nilus.state.store import StateStore
     from nilus.runtime.events import Adopted, Loaded
 
 log = logging.getLogger(__name__)
+
+_BEGINS = 3
 
 
 class Turn:
@@ -50,6 +55,10 @@ class Turn:
         self._record = Record(key=key)
         self._version = 0
         self._took_back = False
+        self._taken_back_runs: list[str] = []
+        self._kept: tuple[int, datetime | None] = (0, None)
+        self._moved = False
+        self._begun = 0
 
     def begin(self) -> Start:
         """Read the record and decide where the run starts from.
@@ -57,18 +66,51 @@ class Turn:
         Raises:
             StateError: the record cannot be used, or this run may not run again.
         """
+        self._moved, self._begun = False, self._begun + 1
         record = self._store.read(self._key)
         begun = start(record, run_id=self._run_id, on_rerun=self._on_rerun, cleared=self._cleared)
         self._record, self._version = begun.base, begun.version
-        self._took_back = begun.base.version != record.version
+        self._kept = _mark(record)
+        self._took_back = begun.taken_back > 0
+        self._taken_back_runs = [commit.run_id for commit in record.commits[: begun.taken_back]]
         if self._took_back:
             log.info(
                 "State: %r goes on from version %d: the commits from there to %d are made again",
                 self._key,
-                begun.base.version,
+                begun.base.head.version if begun.base.head else 0,
                 record.version,
             )
+        if record.directive:
+            log.info("State: %r was left by `%s`; this run does what it says", self._key, record.directive.verb)
         return begun
+
+    def moved(self, entries: list[dict[str, Any]]) -> bool:
+        """Tell whether the record is another one than this turn began with: the turn has to begin again.
+
+        Args:
+            entries: journal rows, as dicts, of loads that the record does not know.
+        """
+        look = getattr(self._store, "look_at", None)
+        if look is not None:
+            look(self._key, entries)
+        self._moved = _mark(self._store.read(self._key)) != self._kept
+        return self._moved
+
+    @property
+    def begins_again(self) -> bool:
+        """Whether the run may begin again at once, because its record has moved; not for ever."""
+        return self._moved and self._begun < _BEGINS
+
+    def take_back(self) -> None:
+        """Keep the record without the commits that are made again: their rows are about to be removed.
+
+        Whoever comes next, if this run dies now, then removes what is left of them and goes on from the same place.
+        """
+        if self._took_back:
+            revoke = getattr(self._store, "revoke", None)
+            if revoke is not None:
+                revoke(self._record, self._taken_back_runs)
+            self._write(self._record)
 
     def adopt(self, event: Adopted) -> None:
         """Lay the load of a run that died before its state was kept upon the record, and keep that at once."""
@@ -124,7 +166,7 @@ class Turn:
             rows=rows,
             state=state,
         )
-        self._store.write(moved)
+        self._write(moved)
         log.info(
             "State: %r moved from version %d to %d by run %s (%d bytes)",
             self._key,
@@ -134,3 +176,20 @@ class Turn:
             len(json.dumps(state)),
         )
         self._record, self._version = moved, moved.version
+
+    def _write(self, record: Record) -> None:
+        if _mark(self._store.read(self._key)) != self._kept:
+            raise StateError(
+                f"The record of {self._key!r} was changed while run {self._run_id} was loading",
+                expected=f"version {self._kept[0]}, with which this run began",
+                found=f"version {self._store.read(self._key).version}, by another run or by hand",
+                remedy="this run's rows are loaded, its state is not kept: run the task again, which settles that",
+                retryable=True,
+            )
+        self._store.write(record)
+        self._kept = _mark(record)
+
+
+def _mark(record: Record) -> tuple[int, datetime | None]:
+    """What tells two moves of a record apart."""
+    return record.version, record.moved_at

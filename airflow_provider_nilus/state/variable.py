@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
 
 from airflow_provider_nilus.state.record import Record
+from airflow_provider_nilus.state.size import warn_of_size
 from nilus.errors import StateError
-
-log = logging.getLogger(__name__)
 
 PREFIX = "nilus__"
 MAX_NAME = 250
-WARN_BYTES = 1_000_000
 # Airflow hides the value of a Variable whose name holds one of these words, and every text equal to it, in all logs.
 _MASKING_WORDS = (
     "access_key",
@@ -95,12 +92,7 @@ class VariableStore:
         name = variable_name(record.key)
         self._refuse_shadow(record.key, name)
         text = record.to_json()
-        if len(text) > WARN_BYTES:
-            log.warning(
-                "The state record of %r has %d bytes; every run reads and writes all of it",
-                record.key,
-                len(text),
-            )
+        warn_of_size(record.key, text)
         Variable.set(name, text, description=f"State of {record.key}, version {record.version}")
         if Variable.get(name, default=None) != text:
             raise StateError(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nilus.errors import ProcessError
-from nilus.runtime.events import Event, EventWriter, Unsettled
+from nilus.runtime.events import Event, EventWriter, Question
 
 ANSWER_SECONDS = 600.0
 """How long `Channel.ask` waits by default: the parent may itself be retrying its requests to Airflow."""
@@ -36,7 +36,7 @@ class Channel:
         """
         self._writer.send(event)
 
-    def ask(self, question: Unsettled, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
+    def ask(self, question: Question, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Send a question and return the parent's answer; one question at a time.
 
         Args:

@@ -28,14 +28,34 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Unsettled:
-    """A question: which of these journal entries belong to a task instance that is still running?
+    """A question: what does Airflow know of the task instances that these journal entries belong to?
 
     Each entry is a journal row as a dict. The parent answers with one JSON line on the child's stdin:
-    `{"live": [load_id, …]}`.
+    `{"live": [load_id, …], "states": {load_id: state}, "moved": bool}`. `live` are those of task instances that are
+    still running; a state is Airflow's word, or `cleared`, or `gone` where the run is not known any more; `moved`
+    tells that the record is another one than the job was made from.
+
+    `taking_back` tells that the rows of `Job.replaces` are removed as soon as the answer is there.
     """
 
     kind: ClassVar[str] = "unsettled"
     entries: list[dict[str, Any]]
+    taking_back: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageRequest:
+    """A question about the package store, which only the parent reaches; it answers with one JSON line.
+
+    `find` is answered by `{"packages": [{"load_id", "complete", "manifest", "where"}, …]}`, all of the key; `put` by
+    `{"where": …}` when the files that the manifest names are in the store; `get` by `{}` when they are in `folder`.
+    """
+
+    kind: ClassVar[str] = "package_request"
+    action: str
+    load_id: str = ""
+    folder: str = ""
+    manifest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +111,12 @@ class Failed:
     traceback: str = ""
 
 
-Event: TypeAlias = Progress | Unsettled | Adopted | Prepared | Loaded | Failed
+Question: TypeAlias = Unsettled | PackageRequest
+Event: TypeAlias = Progress | Question | Adopted | Prepared | Loaded | Failed
 
-_KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in (Progress, Unsettled, Adopted, Prepared, Loaded, Failed)}
+_KINDS: dict[str, type[Event]] = {
+    cls.kind: cls for cls in (Progress, Unsettled, PackageRequest, Adopted, Prepared, Loaded, Failed)
+}
 
 
 def encode(event: Event) -> bytes:

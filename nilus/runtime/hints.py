@@ -70,6 +70,13 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
             _warn_of_reset(resource, job, reading)
 
 
+def apply_table_format(source: DltSource, table_format: str | None) -> None:
+    """Let the tables of selected resources that name no format have the sink's, in place."""
+    for resource in source.selected_resources.values() if table_format else ():
+        if not _own(resource, "table_format"):
+            resource.apply_hints(table_format=table_format)  # type: ignore[arg-type]
+
+
 def _own(resource: DltResource, hint: str) -> Any:
     """Return what the resource itself says of `hint`; dlt's properties answer with defaults."""
     return (resource._hints or {}).get(hint)

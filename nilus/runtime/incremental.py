@@ -14,7 +14,7 @@ from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
-from nilus.runtime.window import Since, Window
+from nilus.runtime.window import Since, Valued, Window
 
 log = logging.getLogger("nilus")
 
@@ -105,6 +105,7 @@ def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition
             "" if reading.start is None else " from interval-start on",
         )
         return
+    resource.add_step(Valued(_cursor_path(key)))
     # Rows that have the cursor's own value are read again: what merges needs all of them, what appends the new ones.
     dedup_key = () if disposition == "merge" else None
     resource.apply_hints(incremental=dlt.sources.incremental(_cursor_path(key), primary_key=dedup_key))

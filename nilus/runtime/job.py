@@ -93,10 +93,16 @@ class Job:
         state: dlt's `sources` subtree to start from, as plain JSON (dlt's typed strings kept as they are).
         known_load_ids: the load ids that the record knows.
         replaces: load ids whose rows this run removes, because their commits were taken back.
+        removes_after: a load id: the rows of complete loads after it that are accounted for are removed as well.
+        adopt: the state of the newest complete load is taken, however many the record does not know.
+        first_try: number of the first try since the task instance was made or cleared, where the record cannot tell
+            whether this run was over before; else 1. What earlier tries loaded is replaced.
         interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
         backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
         on_rerun: "replace", "append" or "rewind".
+        at_least_once: rows may be appended where what an interrupted load left cannot be removed.
         env_names: names of the environment variables that the DAG's author gave to the source.
+        keeps_packages: the parent has a package store: what is extracted is put there before it is loaded.
         log_level: name of the level below which log records of the child are dropped.
     """
 
@@ -111,10 +117,15 @@ class Job:
     state: dict[str, Any] = field(default_factory=dict)
     known_load_ids: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
+    removes_after: str | None = None
+    adopt: bool = False
+    first_try: int = 1
     interval: tuple[str, str] | None = None
     backfill: str | None = None
     on_rerun: str = "replace"
+    at_least_once: bool = False
     env_names: list[str] = field(default_factory=list)
+    keeps_packages: bool = False
     log_level: str = "INFO"
     format: int = JOB_FORMAT
 

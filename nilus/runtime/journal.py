@@ -42,7 +42,7 @@ _COLUMNS = {
     "started_at": "timestamp",
     "swept_at": "timestamp",
 }
-_ENTRY = (
+ENTRY = (
     "load_id",
     "state_key",
     "dag_id",
@@ -83,6 +83,19 @@ class Entry:
     def keeps_state(self) -> bool:
         """Whether the load carried a state that belongs into the record."""
         return self.reading in _STATEFUL
+
+    def newer_than(self, load_id: str) -> bool:
+        """Whether the load began after another one."""
+        return float(self.load_id) > float(load_id)
+
+    def is_of(self, run: Run) -> bool:
+        """Whether a try of this very run loaded it."""
+        return (self.dag_id, self.task_id, self.map_index, self.run_id) == (
+            run.dag_id,
+            run.task_id,
+            run.map_index,
+            run.run_id,
+        )
 
 
 class Journal(Protocol):
@@ -146,7 +159,7 @@ class SqlJournal:
             for load_id in load_ids:
                 dataset.execute(
                     f"INSERT INTO {dataset.table(TABLE)} ({dataset.names(_COLUMNS)}) VALUES ({places})",  # noqa: S608
-                    *_values(run, reading, load_id, source),
+                    *row(run, reading, load_id, source).values(),
                 )
 
     def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
@@ -158,18 +171,18 @@ class SqlJournal:
             conditions = [f"{dataset.name('state_key')} = %s", f"{dataset.name('swept_at')} IS NULL"]
             values = [state_key]
             if newer_than is not None:
-                newer = f"CAST({dataset.name('load_id')} AS DOUBLE PRECISION) > CAST(%s AS DOUBLE PRECISION)"
+                newer = f"{dataset.dialect.number(dataset.name('load_id'))} > {dataset.dialect.number('%s')}"
                 conditions.append(f"(NOT {landed} OR {newer})")
                 values.append(newer_than)
             if run_id is not None:
                 conditions.append(f"{dataset.name('run_id')} = %s")
                 values.append(run_id)
             rows = dataset.execute(
-                f"SELECT {dataset.names(_ENTRY)}, {landed} FROM {dataset.table(TABLE)}"  # noqa: S608
+                f"SELECT {dataset.names(ENTRY)}, {landed} FROM {dataset.table(TABLE)}"  # noqa: S608
                 f" WHERE {' AND '.join(conditions)}",
                 *values,
             )
-        entries = [Entry(**dict(zip((*_ENTRY, "landed"), row, strict=True))) for row in rows]
+        entries = [_entry(dataset, row) for row in rows]
         return sorted(entries, key=lambda entry: float(entry.load_id))
 
     def withdraw(self, load_id: str) -> None:
@@ -219,6 +232,12 @@ class SqlJournal:
             yield SqlDataset(client)
 
 
+def _entry(dataset: SqlDataset, row: tuple[Any, ...]) -> Entry:
+    values = dict(zip((*ENTRY, "landed"), row, strict=True))
+    values |= {"landed": bool(values["landed"]), "started_at": dataset.dialect.moment(values["started_at"])}
+    return Entry(**values)
+
+
 def _landed(dataset: SqlDataset) -> str:
     """Return the condition that a row of the journal is about a complete load."""
     loads = dataset.schema.loads_table_name
@@ -240,7 +259,15 @@ def _count(dataset: SqlDataset, load_id: str) -> dict[str, int]:
     return counts
 
 
-def _values(run: Run, reading: Reading, load_id: str, source: str) -> list[Any]:
+def row(run: Run, reading: Reading, load_id: str, source: str) -> dict[str, Any]:
+    """Return the row of a load that is about to begin, by column, in the order the table has them.
+
+    Args:
+        run: who loads.
+        reading: what was read.
+        load_id: of the normalized package.
+        source: file and class.
+    """
     interval = reading.interval or (None, None)
     known = {
         "load_id": load_id,
@@ -260,7 +287,7 @@ def _values(run: Run, reading: Reading, load_id: str, source: str) -> list[Any]:
         "started_at": datetime.now(UTC),
         "swept_at": None,
     }
-    return [known[name] for name in _COLUMNS]
+    return {name: known[name] for name in _COLUMNS}
 
 
 def _date(text: str | None) -> datetime | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,10 +25,13 @@ from nilus.runtime import (
     failures,
     hints,
     loader,
+    package,
+    package_recovery,
     pipeline_state,
     reading,
     recovery,
     stored_schema,
+    support,
     type_hints,
 )
 from nilus.runtime.channel import Channel
@@ -39,6 +40,7 @@ from nilus.runtime.destinations.base import Sink
 from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
 from nilus.runtime.job import Job
+from nilus.runtime.journal import Journal
 from nilus.runtime.misuse import explained
 from nilus.runtime.progress import ProgressCollector
 
@@ -104,15 +106,21 @@ def run(job: Job, channel: Channel) -> Loaded:
         with scheduled(what.start, what.end):
             with seconds.of("source"):
                 source = _call(found, job, what)
+                hints.apply_table_format(source, sink.table_format)
+                support.refuse_unsupported(job, what, source, sink, destination)
             with failures.said(failures.Where(checkout, job.sink.display_address, sink.secrets, sink.refusals)):
-                pipeline = dlt.pipeline(
-                    pipeline_name=pipeline_name(job.run.state_key),
-                    pipelines_dir=str(Path(job.work_dir) / "pipelines"),
-                    destination=destination,
-                    dataset_name=job.sink.dataset,
-                    progress=ProgressCollector(channel.send),
-                )
+                pipeline = _pipeline(job, channel, destination, Path(job.work_dir) / "pipelines")
                 return _load(_Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds))
+
+
+def _pipeline(job: Job, channel: Channel, destination: Any, folder: Path) -> dlt.Pipeline:
+    return dlt.pipeline(
+        pipeline_name=pipeline_state.pipeline_name(job.run.state_key),
+        pipelines_dir=str(folder),
+        destination=destination,
+        dataset_name=job.sink.dataset,
+        progress=ProgressCollector(channel.send),
+    )
 
 
 def _call(found: loader.Found, job: Job, what: reading.Reading) -> DltSource:
@@ -131,12 +139,6 @@ def _call(found: loader.Found, job: Job, what: reading.Reading) -> DltSource:
     return source
 
 
-def pipeline_name(state_key: str) -> str:
-    """Return the name dlt keeps a key's state under: recognisable, a valid folder name, unique by a digest."""
-    readable = re.sub(r"[^a-z0-9]+", "_", state_key.lower()).strip("_")[:40]
-    return f"nilus_{readable}_{hashlib.sha256(state_key.encode()).hexdigest()[:10]}"
-
-
 def _load(run: _Loading) -> Loaded:
     settlement = _settle(run)
     if settlement.done is not None:
@@ -151,6 +153,8 @@ def _load(run: _Loading) -> Loaded:
         load_ids = []
     run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
     if load_ids:
+        if run.job.keeps_packages:
+            _store(run, load_ids, start)
         with run.seconds.of("load"), run.sink.exclusive():
             _load_packages(run, settlement, tables, load_ids)
     else:
@@ -162,7 +166,7 @@ def _result(run: _Loading, load_ids: list[str], tables: dict[str, dict[str, Any]
     return Loaded(
         load_ids=load_ids,
         tables=tables,
-        dataset=run.pipeline.sql_client().dataset_name,
+        dataset=run.sink.dataset(run.pipeline),
         destination=run.sink.name,
         reading=run.what.kind,
         keeps_state=run.what.keeps_state,
@@ -189,9 +193,10 @@ def _settle(run: _Loading) -> recovery.Settlement:
     with run.seconds.of("settle"), run.sink.exclusive():
         run.pipeline.sync_destination()
         stored_schema.restore(run.pipeline, run.source.schema.name)
-        settlement = recovery.settle(
-            run.job, run.what, run.sink.journal(run.pipeline), run.channel, kept=_reloadable(run)
-        )
+        run.sink.finish_loads(run.pipeline)
+        journal = run.sink.journal(run.pipeline)
+        done = _recovered(run, journal) if run.job.keeps_packages else None
+        settlement = done or recovery.settle(run.job, run.what, journal, run.channel, kept=_reloadable(run))
     name = run.source.schema.name
     if run.job.sink.full_refresh:
         settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
@@ -200,8 +205,47 @@ def _settle(run: _Loading) -> recovery.Settlement:
         type_hints.warn_of_other_types(run.pipeline.schemas[name], hints, run.source.selected_resources)
     # After the sync: before it, the destination's copy of the state would win.
     with run.pipeline.managed_state() as managed:
-        managed["sources"] = pipeline_state.read(settlement.state)
+        pipeline_state.put(settlement.state, managed)
     return settlement
+
+
+def _store(run: _Loading, load_ids: list[str], start: dict[str, Any]) -> None:
+    """Keep what was extracted where another worker finds it."""
+    with run.seconds.of("store"):
+        for load_id in load_ids:
+            described = package.describe(run.pipeline, load_id, run.job, run.what, source=_code(run), state=start)
+            package_recovery.store(run.channel, *described)
+
+
+def _recovered(run: _Loading, journal: Journal) -> recovery.Settlement | None:
+    """Load what was extracted and not loaded; return what is settled if an earlier try of this very run is complete."""
+    done = package_recovery.recover(run.job, run.what, journal, run.channel, lambda stored: _fetched(run, stored))
+    run.pipeline.activate()
+    if done is None:
+        return None
+    log.info("Load %s of this very run is complete: nothing is extracted again", done.load_id)
+    carried = journal.carried_state(done.load_id) if run.what.keeps_state else {}
+    state = run.job.state if carried is None else carried
+    return recovery.Settlement(state, frozenset({*run.job.known_load_ids, done.load_id}), done=done)
+
+
+def _fetched(run: _Loading, stored: package_recovery.Stored) -> package_recovery.Load:
+    """Bring a package into a pipeline of its own; return what loads it."""
+    found = stored.package
+    folder = Path(run.job.work_dir) / "packages" / found.load_id
+    pipeline = _pipeline(run.job, run.channel, run.pipeline.destination, folder / "pipelines")
+    package.check(found, pipeline, run.job, schema=run.source.schema.name, where=stored.where)
+    package_recovery.fetch(run.channel, found, folder / "files")
+    package.install(found, folder / "files", pipeline)
+    loading = replace(run, pipeline=pipeline, what=found.reading, job=replace(run.job, run=found.run))
+
+    def load(known: frozenset[str]) -> None:
+        pipeline.activate()
+        tables = _tables(loading, {}, [found.load_id])
+        _load_packages(loading, recovery.Settlement({}, known), tables, [found.load_id], source=found.source)
+        run.pipeline.schemas.save_schema(pipeline.default_schema)
+
+    return load
 
 
 def _reloadable(run: _Loading) -> set[str]:
@@ -234,8 +278,17 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
     return dict(normalized.row_counts) if normalized else {}, load_ids
 
 
+def _code(run: _Loading) -> str:
+    return f"{run.found.file}:{run.found.class_name}"
+
+
 def _load_packages(
-    run: _Loading, settlement: recovery.Settlement, tables: dict[str, dict[str, Any]], load_ids: list[str]
+    run: _Loading,
+    settlement: recovery.Settlement,
+    tables: dict[str, dict[str, Any]],
+    load_ids: list[str],
+    *,
+    source: str | None = None,
 ) -> None:
     """Enter the load in the journal, look whether another run did so as well, and load."""
     with ExitStack() as held:
@@ -243,7 +296,7 @@ def _load_packages(
             held.enter_context(run.sink.staging(run.pipeline, run.source.name))
             empty_staging_afterwards(run.config)
         journal = run.sink.journal(run.pipeline)
-        journal.enter(run.job.run, run.what, load_ids, source=f"{run.found.file}:{run.found.class_name}")
+        journal.enter(run.job.run, run.what, load_ids, source=source or _code(run))
         if run.what.keeps_state:
             recovery.confirm(run.job, settlement, load_ids, journal, run.channel)
         for attempt in range(1, _LOAD_ATTEMPTS + 1):
@@ -270,7 +323,11 @@ def _tables(run: _Loading, rows: dict[str, int], load_ids: list[str]) -> dict[st
     )
     known = run.pipeline.schemas[run.source.schema.name].tables if loaded else {}
     return {
-        table: {"rows": rows.get(table, 0), "write_disposition": get_write_disposition(known, table)}
+        table: {
+            "rows": rows.get(table, 0),
+            "write_disposition": get_write_disposition(known, table),
+            "columns": {name: column.get("data_type") for name, column in known[table]["columns"].items()},
+        }
         for table in sorted(loaded)
         if not table.startswith(_INTERNAL_PREFIX)
     }

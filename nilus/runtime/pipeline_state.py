@@ -5,20 +5,46 @@ dlt marks dates, decimals and bytes inside the texts of its JSON, so plain JSON 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 from typing import Any
 
 from dlt.common.json import json as dlt_json
+from dlt.common.pipeline import TPipelineState
 from dlt.extract import DltSource
+from dlt.pipeline.state_sync import force_state_extract
 
 log = logging.getLogger("nilus")
+
+
+def pipeline_name(state_key: str) -> str:
+    """Return the name dlt keeps a key's state under: recognisable, a valid folder name, unique by a digest."""
+    readable = re.sub(r"[^a-z0-9]+", "_", state_key.lower()).strip("_")[:40]
+    return f"nilus_{readable}_{hashlib.sha256(state_key.encode()).hexdigest()[:10]}"
 
 
 def read(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state as dlt works with it, dates as dates."""
     typed: dict[str, Any] = dlt_json.typed_loads(json.dumps(state))
     return typed
+
+
+def put(state: dict[str, Any], managed: TPipelineState) -> None:
+    """Let dlt start from a state, whatever it took from the destination.
+
+    dlt leaves a state out of a package if it is the one that came from the destination. That one may belong to a load
+    which is being replaced, or was never completed: so the package is made to carry its state where the two differ.
+
+    Args:
+        state: plain.
+        managed: dlt's, in `managed_state`.
+    """
+    sources = read(state)
+    if managed.get("sources", {}) != sources:
+        force_state_extract(managed)
+    managed["sources"] = sources
 
 
 def plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,15 @@ does not know.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from nilus.errors import StateConflict, StateError
+from nilus.errors import StateConflict
+from nilus.runtime import adoption
 from nilus.runtime.channel import Channel
-from nilus.runtime.events import Adopted, Unsettled
+from nilus.runtime.events import Adopted
 from nilus.runtime.job import Job
 from nilus.runtime.journal import Entry, Journal
 from nilus.runtime.reading import Reading
@@ -61,15 +61,30 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
     live = _live(job, unfinished, channel)
     if live:
         raise _conflict(job, live[0], "is loading")
+    landed = [entry for entry in entries if entry.landed]
+    decision = adoption.decide(job, landed, channel)
+    if job.replaces:
+        adoption.ask(channel, (), taking_back=True)
     for entry in unfinished:
         _sweep(journal, entry.load_id, kept, f"left by run {entry.run_id}, try {entry.try_number}")
-    for load_id in job.replaces:
+    for load_id in (*job.replaces, *decision.removes):
         _sweep(journal, load_id, kept, "replaced by this run")
+    for load_id in _directed(job, journal):
+        _sweep(journal, load_id, kept, "taken back by hand")
     state = job.state if reading.reads_state else {}
-    landed = [entry for entry in entries if entry.landed]
-    if not landed:
+    known |= {*decision.removes, *decision.passed}
+    if decision.adopts is None:
         return Settlement(state, known)
-    return _adopt(job, journal, channel, landed, known, state)
+    return _adopt(job, journal, channel, decision.adopts, landed, known, state)
+
+
+def _directed(job: Job, journal: Journal) -> list[str]:
+    """Return the complete loads whose rows go because somebody has taken their commits back by hand."""
+    if job.removes_after is None or not job.known_load_ids:
+        return []
+    newest = max(job.known_load_ids, key=float)
+    entries = journal.unswept(job.run.state_key, newer_than=job.removes_after)
+    return [entry.load_id for entry in entries if entry.landed and entry.keeps_state and not entry.newer_than(newest)]
 
 
 def confirm(job: Job, settlement: Settlement, load_ids: list[str], journal: Journal, channel: Channel) -> None:
@@ -100,7 +115,7 @@ def _settle_stateless(job: Job, journal: Journal, channel: Channel, kept: Collec
     live = {entry.load_id for entry in _live(job, unfinished, channel)}
     for entry in entries:
         if entry.landed:
-            if _is_own(job, entry) and job.on_rerun != "append":
+            if entry.is_of(job.run) and job.on_rerun != "append":
                 _sweep(journal, entry.load_id, kept, "replaced by this run")
         elif entry.load_id not in live:
             _sweep(journal, entry.load_id, kept, f"left by run {entry.run_id}, try {entry.try_number}")
@@ -110,25 +125,17 @@ def _adopt(
     job: Job,
     journal: Journal,
     channel: Channel,
+    entry: Entry,
     landed: list[Entry],
     known: frozenset[str],
     state: dict[str, Any],
 ) -> Settlement:
-    if len(landed) > 1:
-        raise StateError(
-            f"The destination holds newer loads of {job.run.state_key!r} than its record knows",
-            expected="at most one, whose run died between its load and its record",
-            found=f"{len(landed)}: {', '.join(f'{entry.load_id} of run {entry.run_id}' for entry in landed)}; "
-            "the record was lost, or an old one was restored",
-            remedy="restore the newest record, or reset the state and remove the rows that would be loaded twice",
-        )
-    (entry,) = landed
-    carried = journal.carried_state(entry.load_id)
-    adopted = state if carried is None else carried
-    if _is_own(job, entry):
+    carried = (journal.carried_state(one.load_id) for one in reversed(landed) if not one.newer_than(entry.load_id))
+    adopted = next((one for one in carried if one is not None), state)
+    if entry.is_of(job.run):
         log.info("Load %s of this very run is complete: nothing is extracted again", entry.load_id)
         return Settlement(adopted, known, done=entry)
-    log.info("Adopting load %s of run %s, which died before its state was kept", entry.load_id, entry.run_id)
+    log.info("Adopting load %s of run %s, of which the record does not know", entry.load_id, entry.run_id)
     channel.send(
         Adopted(
             load_id=entry.load_id,
@@ -148,24 +155,12 @@ def _unswept(job: Job, journal: Journal) -> list[Entry]:
 
 def _live(job: Job, entries: list[Entry], channel: Channel) -> list[Entry]:
     """Return the entries whose task instance still runs; this run's own earlier tries do not."""
-    others = [entry for entry in entries if not _is_own(job, entry)]
+    others = [entry for entry in entries if not entry.is_of(job.run)]
     if not others:
         return []
-    question = Unsettled(
-        entries=[{**dataclasses.asdict(entry), "started_at": entry.started_at.isoformat()} for entry in others]
-    )
-    live = set(channel.ask(question).get("live", ()))
+    answer: Any = adoption.ask(channel, others)
+    live = set(answer.get("live", ()))
     return [entry for entry in others if entry.load_id in live]
-
-
-def _is_own(job: Job, entry: Entry) -> bool:
-    run = job.run
-    return (entry.dag_id, entry.task_id, entry.map_index, entry.run_id) == (
-        run.dag_id,
-        run.task_id,
-        run.map_index,
-        run.run_id,
-    )
 
 
 def _sweep(journal: Journal, load_id: str, kept: Collection[str], why: str) -> None:

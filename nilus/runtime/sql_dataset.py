@@ -9,6 +9,8 @@ from typing import Any
 from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
+from nilus.runtime.sql_dialect import dialect_of
+
 
 class SqlDataset:
     """A dataset, connected; every statement is committed unless it is in a `transaction`.
@@ -18,16 +20,19 @@ class SqlDataset:
 
     Attributes:
         schema: a schema of dlt's, for the names of dlt's own tables.
+        dialect: how the destination's SQL differs.
     """
 
     def __init__(self, client: SqlJobClientBase) -> None:
         self._client = client
         self._sql = client.sql_client
         self.schema = client.schema
+        self.dialect = dialect_of(self._sql)
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows; places of values are written `%s`."""
-        return [tuple(row) for row in self._sql.execute_sql(statement, *values) or ()]
+        stored = map(self.dialect.stored, values)
+        return [tuple(row) for row in self._sql.execute_sql(statement, *stored) or ()]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -59,22 +64,20 @@ class SqlDataset:
             columns: name to one of dlt's data types; each destination has its own names for those.
         """
         _make(self._client.is_storage_initialized, self._client.initialize_storage)
-        types = self._client.type_mapper
-        written = ", ".join(
-            f"{self.name(name)} {types.to_destination_type({'name': name, 'data_type': kind}, {'name': table})}"  # type: ignore[typeddict-item]
-            for name, kind in columns.items()
-        )
-        _make(lambda: self.exists(table), lambda: self.execute(f"CREATE TABLE {self.table(table)} ({written})"))
+        written = ", ".join(f"{self.name(name)} {self._type(name, kind, table)}" for name, kind in columns.items())
+        statement = f"CREATE TABLE {self.table(table)} ({written}){self.dialect.table_options}"
+        _make(lambda: self.exists(table), lambda: self.execute(statement))
+
+    def _type(self, name: str, kind: str, table: str) -> str:
+        column: Any = {"name": name, "data_type": kind}
+        return self.dialect.column_type(self._client.type_mapper.to_destination_type(column, {"name": table}))  # type: ignore[typeddict-item]
 
     def tables_with(self, column: str) -> list[str]:
         """Return the names of the tables that have a column; views are none."""
-        rows = self.execute(
-            "SELECT t.table_name FROM information_schema.tables t JOIN information_schema.columns c"
-            " ON c.table_schema = t.table_schema AND c.table_name = t.table_name"
-            " WHERE t.table_schema = %s AND t.table_type = 'BASE TABLE' AND c.column_name = %s",
-            self._sql.make_qualified_table_name_path(None, quote=False)[-1],
-            self.schema.naming.normalize_path(column),
+        query, values = self.dialect.tables_with(
+            self._sql.make_qualified_table_name_path(None, quote=False)[-1], self.schema.naming.normalize_path(column)
         )
+        rows = self.execute(query, *values)
         return sorted(name for (name,) in rows)
 
 

@@ -8,19 +8,17 @@ UTC), dates, texts in ISO 8601, and columns of Arrow tables and DataFrames of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
-from dlt.common.jsonpath import compile_path, extract_simple_field_name, find_values
 from dlt.extract.incremental import Incremental
 from dlt.extract.items import SupportsPipe
 from dlt.extract.items_transform import ItemTransform
 
 from nilus.errors import SourceError
-from nilus.runtime.frames import as_arrow, is_frame
+from nilus.runtime.frames import is_frame
+from nilus.runtime.key_column import KeyColumn, is_none
 
-_MISSING = object()
 _DATE_LENGTH = len("2026-01-31")
 _SHOWN_LENGTH = 40
 
@@ -36,14 +34,9 @@ class Bounds:
     """
 
     def __init__(self, resource: str, key: str, start: datetime | None, end: datetime | None) -> None:
-        self._resource = resource
-        self._key = key
+        self._column = KeyColumn(resource, key)
         self._start = start
         self._end = end
-        path = compile_path(key)
-        simple = extract_simple_field_name(path)
-        self._name = simple or key
-        self._path = None if simple else path
 
     def keep(self, items: Any) -> Any:
         """Return what of `items` lies in the interval; None if nothing does.
@@ -66,19 +59,7 @@ class Bounds:
             return None
         if is_frame(item):
             return self._keep_frame(item)
-        return item if self._holds(self._value(item)) else None
-
-    def _value(self, row: Any) -> Any:
-        if self._path is not None:
-            found = find_values(self._path, row)
-            value = found[0] if found else _MISSING
-        elif isinstance(row, Mapping):
-            value = row.get(self._name, _MISSING)
-        else:
-            value = getattr(row, self._name, _MISSING)
-        if value is _MISSING:
-            raise self._no_column(list(row) if isinstance(row, Mapping) else [])
-        return value
+        return item if self._holds(self._column.value(item)) else None
 
     def _holds(self, value: Any) -> bool:
         moment = self._moment(value)
@@ -95,8 +76,8 @@ class Bounds:
         """
         if isinstance(value, str):
             value = self._read(value)
-        if value is None or value != value:  # pandas' NaT and NaN differ from themselves
-            raise self._no_value()
+        if is_none(value):
+            raise self._column.no_value()
         if isinstance(value, datetime):
             return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
         if isinstance(value, date):
@@ -120,7 +101,7 @@ class Bounds:
         for end in (self._start, self._end):
             if end is not None and end.timetz().replace(tzinfo=None) != time():
                 raise SourceError(
-                    f"Resource {self._resource!r}: incremental-key {self._key!r} holds days, which the interval cuts",
+                    f"{self._who} holds days, which the interval cuts",
                     expected="an interval that begins and ends at midnight, in the offset it is written with",
                     found=f"{_written(self._start)} to {_written(self._end)}",
                     remedy="give the operator an interval of whole days, each end a template such as "
@@ -132,14 +113,9 @@ class Bounds:
         )
 
     def _keep_frame(self, frame: Any) -> Any:
-        table = as_arrow(frame)
-        if table.num_rows == 0:
+        table, column = self._column.of(frame)
+        if column is None:
             return table
-        if self._name not in table.schema.names:
-            raise self._no_column(table.schema.names)
-        column = table.column(self._name)
-        if column.null_count:
-            raise self._no_value()
         kept = table.filter(self._mask(column))
         return kept if kept.num_rows else None
 
@@ -160,30 +136,18 @@ class Bounds:
             return pa.array([self._holds(value) for value in column.to_pylist()])
         raise self._no_instant(f"a column of type {kind}")
 
-    def _no_column(self, columns: list[str]) -> SourceError:
-        return SourceError(
-            f"Resource {self._resource!r}: a row has no {self._key!r}, the incremental-key",
-            expected=f"{self._key!r} in every row",
-            found=f"the columns {', '.join(map(str, columns[:20]))}" if columns else "a row without it",
-            remedy="write the key as the rows of the source have it, or give the resource an incremental of its own",
-        )
-
-    def _no_value(self) -> SourceError:
-        return SourceError(
-            f"Resource {self._resource!r}: a row has no value in {self._key!r}, the incremental-key",
-            expected="a value in every row: a row without one is in no interval",
-            found="None",
-            remedy="leave such rows out or fill the column in, or give the resource an incremental of its own with "
-            "on_cursor_value_missing",
-        )
+    @property
+    def _who(self) -> str:
+        return f"Resource {self._column.resource!r}: incremental-key {self._column.key!r}"
 
     def _no_instant(self, found: str) -> SourceError:
         return SourceError(
-            f"Resource {self._resource!r}: incremental-key {self._key!r} cannot be compared with an interval of time",
+            f"{self._who} cannot be compared with an interval of time",
             expected="a date or a point in time: datetime, date, or text in ISO 8601",
             found=found,
-            remedy="choose a key that holds one, convert it in the source, or read from a cursor instead of an "
-            "interval: interval=None on the operator, and no interval-start and interval-end",
+            remedy="choose a key that holds one; convert it in the source, numbers for instance by "
+            "datetime.fromtimestamp(seconds, UTC), since nobody can tell seconds from milliseconds; or read from a "
+            "cursor instead of an interval: interval=None on the operator, and no interval-start and interval-end",
         )
 
 
@@ -224,6 +188,38 @@ class Since(ItemTransform[Any, Any]):
     def __call__(self, rows: Any, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature
         """Return the rows that are not before the start; called by dlt."""
         return self._bounds.keep(rows)
+
+
+class Valued(ItemTransform[Any, Any]):
+    """Refuses rows without a value under the key of a cursor; goes before the cursor itself.
+
+    dlt refuses None by itself; a NaT or NaN it would take for the cursor's new value, and after that lose rows.
+
+    Args:
+        key: name or JSON path of the column.
+    """
+
+    placement_affinity: ClassVar[float] = 0.98
+
+    def __init__(self, key: str) -> None:
+        super().__init__(lambda row: row)
+        self._key = key
+
+    def bind(self, pipe: SupportsPipe) -> Valued:
+        """Get ready for the rows of one resource; called by dlt."""
+        self._column = KeyColumn(pipe.name, self._key)
+        return self
+
+    def __call__(self, rows: Any, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature
+        """Return the rows as they are; called by dlt."""
+        for item in rows if isinstance(rows, list) else (rows,):
+            if item is None:
+                continue
+            if is_frame(item):
+                self._column.of(item)
+            elif is_none(self._column.value(item)):
+                raise self._column.no_value()
+        return rows
 
 
 def _scalar(end: datetime, timezone: str | None) -> Any:

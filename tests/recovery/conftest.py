@@ -195,9 +195,23 @@ def _postgres_query(url: str) -> Callable[[str], list[tuple[Any, ...]]]:
     return query
 
 
+def _sqlite_query(path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
+    def query(statement: str) -> list[tuple[Any, ...]]:
+        import sqlite3
+
+        connection = sqlite3.connect(path)
+        try:
+            connection.execute("ATTACH ? AS raw", (str(path.with_name(f"{path.stem}__raw{path.suffix}")),))
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+    return query
+
+
 @pytest.fixture
 def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], World]:
-    """`make_world("duckdb" | "postgres")`: a world with an empty sink."""
+    """`make_world("duckdb" | "postgres" | "sqlite" | "mariadb")`: a world with an empty sink."""
 
     def make(sink: str) -> World:
         checkout, store = tmp_path / "checkout", tmp_path / "store"
@@ -207,6 +221,12 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str]
         if sink == "duckdb":
             path = tmp_path / "lake.duckdb"
             return World(f"duckdb:///{path}", _duckdb_query(path), FileStore(store), checkout)
+        if sink == "sqlite":
+            path = tmp_path / "lake.db"
+            return World(f"sqlite:///{path}", _sqlite_query(path), FileStore(store), checkout)
+        if sink == "mariadb":
+            server = request.getfixturevalue("mariadb_empty")
+            return World(server.url, server.rows, FileStore(store), checkout)
         url = request.getfixturevalue("postgres_database")
         return World(url, _postgres_query(url), FileStore(store), checkout)
 

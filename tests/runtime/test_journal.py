@@ -9,7 +9,7 @@ import pytest
 
 from nilus.runtime.context import config_values, isolated
 from nilus.runtime.destinations import sink as sink_of
-from nilus.runtime.pipeline import pipeline_name
+from nilus.runtime.pipeline_state import pipeline_name
 
 CODE = """
     @nilus.resource(write_disposition="append")

@@ -27,6 +27,7 @@ class Shop:
         sources: the repository of the sources in this folder.
         examples: the repositories of the example sources.
         project: the repository whose history is loaded.
+        lineage: the file that OpenLineage's events are written to.
         secrets: what must never be shown, by what it is.
     """
 
@@ -34,6 +35,7 @@ class Shop:
     sources: GitRepository
     examples: dict[str, GitRepository]
     project: GitRepository
+    lineage: Path
     environ: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> 
     }
     deployment = Deployment(cache=root / "cache", lake=root / "lake.duckdb")
     sources = _repository(root / "sources", HERE / "sources")
-    shop = Shop(deployment, sources, examples, project=_repository(root / "project"))
+    shop = Shop(deployment, sources, examples, _repository(root / "project"), root / "lineage.json")
     shop.secrets = {
         "the token in source_env": "tok+en/of the=shop&api",
         "the key in the source's address": "key:of?the/address=",
@@ -89,6 +91,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> 
         "AIRFLOW_VAR_NILUS_EXAMPLES": (root / "examples").as_uri(),
         "AIRFLOW_VAR_NILUS_HISTORY_OF": str(shop.project.path),
         "AIRFLOW_VAR_NILUS_TEST_SOURCES": sources.url,
+        "AIRFLOW_VAR_NILUS_TEST_LAKE": str(deployment.lake),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "log_file_path": str(shop.lineage), "append": True}
+        ),
         "AIRFLOW_VAR_SHOP_KEY": shop.secrets["the key in the source's address"],
         **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()},
     }

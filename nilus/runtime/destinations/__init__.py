@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.job import SinkSpec
 
 
-def _duckdb(spec: SinkSpec) -> Sink:
-    from nilus.runtime.destinations.duckdb import DuckDBSink
-
-    return DuckDBSink(spec)
-
-
-def _postgres(spec: SinkSpec) -> Sink:
-    from nilus.runtime.destinations.postgres import PostgresSink
-
-    return PostgresSink(spec)
-
-
-_SINKS: dict[str, Callable[[SinkSpec], Sink]] = {
-    "duckdb": _duckdb,
-    "postgresql": _postgres,
-    "postgres": _postgres,
+# Scheme of an address to module and class; a driver behind a plus sign in the scheme does not matter.
+_SINKS: dict[str, str] = {
+    "abfs": "filesystem:FilesystemSink",
+    "abfss": "filesystem:FilesystemSink",
+    "az": "filesystem:FilesystemSink",
+    "duckdb": "duckdb:DuckDBSink",
+    "file": "filesystem:FilesystemSink",
+    "gcs": "filesystem:FilesystemSink",
+    "gs": "filesystem:FilesystemSink",
+    "iceberg": "lakehouse:LakehouseSink",
+    "mariadb": "mysql:MySQLSink",
+    "mysql": "mysql:MySQLSink",
+    "postgres": "postgres:PostgresSink",
+    "postgresql": "postgres:PostgresSink",
+    "s3": "filesystem:FilesystemSink",
+    "sqlite": "sqlite:SQLiteSink",
 }
 
 
@@ -35,12 +35,14 @@ def sink(spec: SinkSpec) -> Sink:
         DestinationError: no sink knows the address's scheme.
     """
     scheme = spec.address.partition("://")[0].partition("+")[0].lower()
-    make = _SINKS.get(scheme)
-    if make is None:
+    known = _SINKS.get(scheme)
+    if known is None:
         raise DestinationError(
             f"No sink knows the address {spec.display_address}",
             expected=f"an address that begins with one of {', '.join(f'{name}://' for name in sorted(_SINKS))}",
             found=f"{scheme}://" if "://" in spec.address else "an address without ://",
             remedy="correct sink.address; dataos://<connection id> takes the address from an Airflow connection",
         )
-    return make(spec)
+    module, _, name = known.partition(":")
+    made: Sink = getattr(importlib.import_module(f"{__name__}.{module}"), name)(spec)
+    return made

@@ -30,11 +30,16 @@ class Sink(ABC):
         name: dlt's name of the destination.
         best_file_format: the format of load files unless the workflow names one; None leaves it to dlt.
         refusals: patterns of what the destination says when another try cannot help, case ignored.
+        exactly_once: whether the journal can remove what an interrupted load left. Where it cannot, a run that appends
+            and keeps state is refused, unless its author said `at_least_once`.
+        merge_remedy: what to do where the destination cannot merge as asked.
     """
 
     name: ClassVar[str]
     best_file_format: ClassVar[str | None] = None
     refusals: ClassVar[tuple[str, ...]] = ()
+    exactly_once: ClassVar[bool] = True
+    merge_remedy: ClassVar[str] = "choose a strategy that the destination has"
 
     def __init__(self, spec: SinkSpec) -> None:
         self.spec = spec
@@ -79,6 +84,26 @@ class Sink(ABC):
     def journal(self, pipeline: Pipeline) -> Journal:
         """Return the journal that lives in this sink's dataset."""
         return SqlJournal(pipeline)
+
+    @property
+    def table_format(self) -> str | None:
+        """The format of tables that name none themselves: `delta`, `iceberg`; None for the destination's own."""
+        return None
+
+    def dataset(self, pipeline: Pipeline) -> str:
+        """Return the name of the dataset as the destination has it.
+
+        Args:
+            pipeline: an active dlt pipeline.
+        """
+        return str(pipeline.sql_client().dataset_name)
+
+    def finish_loads(self, pipeline: Pipeline) -> None:  # noqa: B027 - nothing is left to do as a rule
+        """Do what is left to do of loads that are complete, where their last steps may have been interrupted.
+
+        Args:
+            pipeline: an active dlt pipeline.
+        """
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

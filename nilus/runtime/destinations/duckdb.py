@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import ATOMIC, Sink
+from nilus.runtime.destinations.turns import make_folder, turn, unusable
 from nilus.runtime.destinations.waiting import wait_for
 
 _REMEDY = "DuckDB takes one writer: run fewer tasks into one file at once, and close what reads it"
@@ -80,15 +81,7 @@ class DuckDBSink(Sink):
 
         path = self.path
         self._refuse_equal_names(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DestinationError(
-                f"The folder of the DuckDB file cannot be made: {error.strerror}",
-                expected="a folder this worker may write to",
-                found=str(path.parent),
-                remedy="correct the address or the folder's rights",
-            ) from error
+        make_folder(path, "DuckDB")
         return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(path)), **ATOMIC)
 
     def _refuse_equal_names(self, path: Path) -> None:
@@ -110,25 +103,9 @@ class DuckDBSink(Sink):
         Raises:
             DestinationError: the file did not become free, or it cannot be opened.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{self.path}.lock", thread_local=False)
-
-        def lock_taken() -> bool:
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                return False
-            except OSError as error:
-                raise self._unusable(f"{lock.lock_file}: {error.strerror}") from error
-            return True
-
-        wait_for(lock_taken, f"another run that writes to {self.path}", remedy=_REMEDY)
-        try:
+        with turn(self.path, "DuckDB", remedy=_REMEDY):
             wait_for(self._can_be_opened, f"another process that has opened {self.path}", remedy=_REMEDY)
             yield
-        finally:
-            lock.release()
 
     def _can_be_opened(self) -> bool:
         import duckdb
@@ -138,15 +115,7 @@ class DuckDBSink(Sink):
         except duckdb.IOException as error:
             if "lock" in str(error).lower():
                 return False
-            raise self._unusable(str(error)) from error
+            raise unusable(self.path, "DuckDB", str(error)) from error
         except duckdb.Error as error:
-            raise self._unusable(str(error)) from error
+            raise unusable(self.path, "DuckDB", str(error)) from error
         return True
-
-    def _unusable(self, found: str) -> DestinationError:
-        return DestinationError(
-            f"The DuckDB file {self.path} cannot be opened",
-            expected="a DuckDB database that this worker may write to, or no file yet",
-            found=found,
-            remedy="correct the address, the file or its rights",
-        )

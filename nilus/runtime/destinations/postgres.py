@@ -93,13 +93,13 @@ class PostgresSink(Sink):
             yield
 
     def _check(self, rest: str) -> None:
-        from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError
+        # SQLAlchemy where it is installed, which an environment without Airflow need not have; else dlt's own.
+        from dlt.common.libs.sql_alchemy_compat import make_url  # type: ignore[attr-defined]
 
         try:
             url = make_url(f"postgresql://{rest}")
             missing = [part for part in ("username", "password", "host", "database") if not getattr(url, part)]
-        except (ArgumentError, ValueError):
+        except Exception:  # noqa: BLE001 - which one depends on who reads it
             missing = ["anything that can be read"]
         if missing:
             raise DestinationError(

@@ -1,0 +1,27 @@
+"""The form of our own connection type, as Airflow 3.2 and later show it without importing a hook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONNECTION_TYPE = "nilus"
+
+CONNECTION_FIELDS: dict[str, Any] = {
+    "address": {
+        "label": "Address",
+        "description": "Where rows go, for example duckdb:////data/lake.duckdb or postgresql://host:5432/database. "
+        "Login and password are filled in from the fields above.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "credentials": {
+        "label": "Credentials",
+        "description": "What else is needed to connect: a JSON object with dlt's own names, for example "
+        '{"aws_access_key_id": "…", "aws_secret_access_key": "…", "endpoint_url": "…"}.',
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+}
+CONNECTION_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "port", "host"],
+    "relabeling": {"login": "User", "password": "Password"},
+    "placeholders": {"address": "duckdb:////data/lake.duckdb"},
+}

@@ -1,0 +1,151 @@
+"""A workflow's sink address becomes one that can be connected to."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from airflow_provider_nilus.connection_profile import Fields, Target
+from airflow_provider_nilus.connections.own import DEPOT_SCHEME
+from nilus.errors import DestinationError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+log = logging.getLogger(__name__)
+
+_WRITABLE = ("rw", "w")
+_READ_ONLY = "r"
+_DEPOT_PARAMETERS = ("purpose", "acl")
+_FILES = ("duckdb", "sqlite")
+_AMAZON = ("s3", "athena")
+
+
+@dataclass(frozen=True)
+class ResolvedSink:
+    """A sink's address with everything in it that is needed to connect.
+
+    Attributes:
+        address: may hold a password.
+        display_address: fit for logs.
+        secrets: the texts in `address` and `credentials` that must never be shown.
+        credentials: what else is needed to connect, under dlt's own names of its fields.
+    """
+
+    address: str
+    display_address: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    credentials: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def resolve_sink(
+    address: str,
+    *,
+    home: Path,
+    get_connection: Callable[[str], Connection],
+    region: str | None = None,
+    endpoint: str | None = None,
+) -> ResolvedSink:
+    """Resolve `dataos://<connection id>` and make addresses of local databases absolute.
+
+    Args:
+        address: the workflow's `sink.address`, its `{ENV}` already filled in.
+        home: folder that relative paths are relative to.
+        get_connection: returns the Airflow connection of an id.
+        region: the workflow's `aws-region`; it wins over the connection's.
+        endpoint: the workflow's `aws-endpoint`; it wins over the connection's.
+
+    Raises:
+        DestinationError: the connection is of a type we cannot load into, or lacks something, or the address asks for
+            what a sink cannot be.
+    """
+    from nilus.redaction import redact_address, secret_values
+
+    scheme, _, rest = address.partition("://")
+    target = _depot(rest, address, get_connection) if scheme.lower() == DEPOT_SCHEME else Target(address)
+    resolved = _absolute(target.address, home)
+    credentials = {**target.credentials, **_amazon(resolved, region, endpoint)}
+    secrets = dict.fromkeys((*_secrets(resolved), *secret_values(credentials)))
+    return ResolvedSink(resolved, redact_address(resolved), tuple(secrets), credentials)
+
+
+def _amazon(address: str, region: str | None, endpoint: str | None) -> dict[str, str]:
+    given = {"region_name": region, "endpoint_url": endpoint}
+    chosen = {name: value for name, value in given.items() if value}
+    if chosen and address.partition("://")[0].lower() not in _AMAZON:
+        log.warning("sink.options.aws-region and aws-endpoint have no effect on this sink")
+        return {}
+    return chosen
+
+
+def _depot(rest: str, address: str, get_connection: Callable[[str], Connection]) -> Target:
+    from airflow_provider_nilus.connections.table import PROFILES
+
+    name, _, query = rest.partition("?")
+    conn_id, _, path = name.strip("/").partition("/")
+    if not conn_id:
+        raise DestinationError(
+            "The sink address names no connection",
+            expected="dataos://<id of an Airflow connection>",
+            found=address,
+            remedy="name the connection",
+        )
+    _check_depot(dict(parse_qsl(query, keep_blank_values=True)))
+    fields = Fields(get_connection(unquote(conn_id)))
+    profile = PROFILES.get(fields.conn_type)
+    if profile is None:
+        raise DestinationError(
+            f"Connection {fields.conn_id!r} is of type {fields.conn_type or 'none'!r}, which is no sink here",
+            expected=f"a connection of type {', '.join(sorted(PROFILES))}",
+            found=fields.conn_type or "no type",
+            remedy="choose another connection, or write the address into the workflow's sink.address",
+        )
+    target = profile.target(fields, unquote(path.strip("/")))
+    staging = fields.mapping("extra.staging_credentials")
+    return Target(target.address, {**target.credentials, "staging": staging}) if staging else target
+
+
+def _check_depot(parameters: Mapping[str, str]) -> None:
+    """Accept what says that the depot is written to; a connection has no such rights of its own."""
+    for name, value in parameters.items():
+        if name not in _DEPOT_PARAMETERS or value.lower() not in (*_WRITABLE, _READ_ONLY):
+            raise DestinationError(
+                f"The parameter {name!r} of the sink address is not known",
+                expected="dataos://<connection id>, ?purpose=rw or ?acl=rw",
+                found=f"{name}={value}" if name in _DEPOT_PARAMETERS else name,
+                remedy="take it out of sink.address",
+            )
+        if value.lower() == _READ_ONLY:
+            raise DestinationError(
+                "The sink address asks for reading only",
+                expected=f"{name}=rw, or nothing",
+                found=f"{name}={value}",
+                remedy=f"a sink is written to: correct {name} in sink.address",
+            )
+        log.info("%s=%s in the sink address is ignored: the connection's user has the rights it has", name, value)
+
+
+def _absolute(address: str, home: Path) -> str:
+    scheme, separator, rest = address.partition("://")
+    if scheme.lower().partition("+")[0] not in _FILES or not separator:
+        return address
+    path, mark, query = rest.removeprefix("/").partition("?")
+    if not path or path == ":memory:" or Path(path).is_absolute():
+        return address
+    return f"{scheme.lower()}:///{os.path.normpath(home / Path(path).expanduser())}{mark}{query}"
+
+
+def _secrets(address: str) -> tuple[str, ...]:
+    from nilus.redaction import secret_values
+
+    rest, _, query = address.partition("://")[2].partition("?")
+    user_info, at, _ = rest.partition("/")[0].rpartition("@")
+    password = user_info.partition(":")[2]
+    found = (password, unquote(password)) if at and password else ()
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    return tuple(dict.fromkeys((*found, *secret_values(parameters))))

@@ -1,0 +1,71 @@
+"""The packages a source needs and the worker lacks: one folder that stands behind the worker's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from nilus import scripts
+from nilus.cache import Entry
+from nilus.errors import DependencyError
+from nilus.hidden_modules import hidden_modules
+from nilus.installed import Installed
+from nilus.preparation import Preparation, log
+from nilus.prepared import Environment
+from nilus.resolution import Resolution, Resolver
+from nilus.uv import Uv
+from nilus.uv_settings import UvSettings
+
+
+@dataclass(frozen=True)
+class AddedPackages(Preparation):
+    """Adds what is missing.
+
+    Args:
+        installed: what the interpreter has: everything else has to fit to it.
+    """
+
+    kind: ClassVar[str] = "added"
+
+    installed: Installed
+
+    def _resolver(self, uv_settings: UvSettings) -> Resolver:
+        return Resolver(
+            cache_dir=self.settings.cache_dir,
+            interpreter=self.interpreter,
+            installed=self.installed,
+            uv_settings=uv_settings,
+        )
+
+    def _check(self, resolution: Resolution) -> None:
+        """See that all have a hash if any has one, as in pip."""
+        without = [line for line in resolution.lines if not self._hashes(line) and "#sha" not in line]
+        if self._require_hashes and without:
+            raise DependencyError(
+                f"{self.asked.file} gives hashes, but not for all packages that have to be added.",
+                expected="a hash for each of them, as one hash anywhere means that all are required",
+                found=f"none for {', '.join(without)}",
+                remedy="Write the missing lines, with their hashes: pip-compile --generate-hashes makes them; or leave "
+                "all hashes out.",
+            )
+
+    @property
+    def _require_hashes(self) -> bool:
+        return any(line.hashes for line in self.asked.wanted)
+
+    def _fill(self, uv: Uv, lines: Sequence[str], content: Path) -> None:
+        uv.install(lines, content, require_hashes=self._require_hashes, doing=self._doing)
+        scripts.complete(content)
+
+    def _made(self, entry: Entry, resolution: Resolution) -> Environment:
+        for name, why in hidden_modules(entry.path, self.interpreter.path).items():
+            log.warning("%s adds the module %s, but %s.", self.asked.file, name, why)
+        return Environment(
+            paths=[str(entry.path)],
+            packages=resolution.lines,
+            cached=not entry.made,
+            seconds=self.deadline.elapsed,
+            _entries=(entry,),
+        )

@@ -1,0 +1,154 @@
+"""An environment of a source's own: a virtual environment with dlt, the sink's driver and the source's requirements.
+
+Nothing that is installed beside the worker's Python is in it, Airflow least of all, and nothing of it is a constraint:
+what the worker has is preferred where the requirements leave a choice, so that both kinds of environments behave alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from packaging.utils import canonicalize_name
+
+from nilus import contradiction, requirements
+from nilus.cache import Entry
+from nilus.deadline import Deadline
+from nilus.errors import DependencyError
+from nilus.installed import Installed
+from nilus.interpreter import Interpreter
+from nilus.preparation import Preparation
+from nilus.prepared import Environment, EnvironmentSettings
+from nilus.pythons import find_python
+from nilus.requirements import Requirements, Wanted
+from nilus.resolution import Resolution, Resolver, name_of
+from nilus.runtime_copy import runtime_copy
+from nilus.runtime_needs import OURS, RuntimeNeeds, runtime_needs
+from nilus.uv import Uv
+from nilus.uv_settings import UvSettings, settings_of
+
+_NO_FILE = "the source's isolated environment"
+_IS_THERE = frozenset((canonicalize_name("nilus"), canonicalize_name(OURS)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isolation:
+    """That a source runs in an environment of its own, and which.
+
+    Args:
+        extras: what of our package's extras it needs: those of the sink, see `nilus.runtime_needs.extras_of`.
+        python: the version of its Python, or the path of one; None for the worker's.
+    """
+
+    extras: tuple[str, ...] = ()
+    python: str | None = None
+
+
+def prepare_isolated(
+    base_dir: Path, checkout: Path, settings: EnvironmentSettings, isolation: Isolation, deadline: Deadline
+) -> Environment:
+    """Return the environment, in use. The arguments are those of `nilus.environment.prepare`.
+
+    Raises:
+        DependencyError: see there.
+    """
+    interpreter, needs = _python(settings, isolation, deadline)
+    asked = requirements.read(
+        base_dir, checkout, allow_direct=settings.allow_direct_requirements, markers=interpreter.markers
+    )
+    asked = _without_nilus(asked or Requirements(_NO_FILE))
+    error = contradiction.with_needs(asked, needs)
+    if error is not None:
+        raise error
+    return _IsolatedEnvironment(asked, asked.wanted, settings, interpreter, deadline, needs).run()
+
+
+def _python(
+    settings: EnvironmentSettings, isolation: Isolation, deadline: Deadline
+) -> tuple[Interpreter, RuntimeNeeds]:
+    if not isolation.python:
+        own = Interpreter.current()
+        # Not that of the worker's own virtual environment: all that stand on one interpreter share what is made here.
+        executable = own.base if Path(own.base).exists() else own.executable
+        return dataclasses.replace(own, executable=executable), runtime_needs(isolation.extras)
+    needs = runtime_needs(isolation.extras)
+    found = find_python(
+        isolation.python,
+        requires_python=needs.requires_python,
+        cache_dir=settings.cache_dir,
+        uv_settings=settings_of(os.environ, settings.index),
+        deadline=deadline,
+    )
+    return found, runtime_needs(isolation.extras, found.markers)
+
+
+def _without_nilus(asked: Requirements) -> Requirements:
+    """Leave out lines for what travels with the source anyway, whatever version they give."""
+
+    def kept(lines: Sequence[Wanted]) -> tuple[Wanted, ...]:
+        return tuple(line for line in lines if line.name not in _IS_THERE)
+
+    return dataclasses.replace(asked, wanted=kept(asked.wanted), constraints=kept(asked.constraints))
+
+
+@dataclass(frozen=True)
+class _IsolatedEnvironment(Preparation):
+    kind: ClassVar[str] = "isolated"
+
+    needs: RuntimeNeeds
+
+    def _resolver(self, uv_settings: UvSettings) -> Resolver:
+        return Resolver(
+            cache_dir=self.settings.cache_dir,
+            interpreter=self.interpreter,
+            installed=Installed({}),
+            uv_settings=uv_settings,
+            needs=self.needs,
+            preferred=self._preferred(),
+        )
+
+    @staticmethod
+    def _preferred() -> list[str]:
+        installed = Installed.on(Interpreter.current().path)
+        return sorted(f"{package.name}=={package.version}" for package in installed if package.version is not None)
+
+    def _check(self, resolution: Resolution) -> None:
+        """Nothing more is asked: what nilus brings has no hashes, those the requirements give are verified."""
+
+    def _fill(self, uv: Uv, lines: Sequence[str], content: Path) -> None:
+        python = uv.venv(content, doing=f"make a virtual environment of Python {self.interpreter.version}")
+        own = dataclasses.replace(uv, python=python)
+        own.install(lines, None, require_hashes=False, doing=self._doing)
+        if not (content / "pyvenv.cfg").exists():
+            raise DependencyError(
+                "The isolated environment is not a virtual environment.",
+                expected=f"pyvenv.cfg in {content}",
+                found="none",
+                remedy="Look for a requirement that removes it.",
+            )
+
+    def _what(self, environment: Environment) -> str:
+        named = {line.name for line in self.asked.wanted}
+        asked = [line for line in environment.packages if name_of(line) in named]
+        own = f" with {', '.join(asked)}" if asked else ""
+        return f"an isolated environment of Python {self.interpreter.version}{own}, {len(environment.packages)} packages"
+
+    def _made(self, entry: Entry, resolution: Resolution) -> Environment:
+        try:
+            runtime = runtime_copy(self.settings.cache_dir, self.interpreter, self.deadline)
+        except BaseException:
+            entry.release()
+            raise
+        return Environment(
+            packages=resolution.lines,
+            cached=not entry.made,
+            seconds=self.deadline.elapsed,
+            folder=entry.path,
+            python=str(entry.path / "bin" / "python"),
+            program=(str(runtime.path),),
+            _entries=(entry, runtime),
+        )

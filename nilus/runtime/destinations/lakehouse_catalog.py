@@ -1,0 +1,239 @@
+"""The Iceberg catalog of a lakehouse: which one an address and its credentials name, and nothing of the machine's own.
+
+pyiceberg's `load_catalog` mixes `~/.pyiceberg.yaml` and `PYICEBERG_*` of the environment into what it is given, so the
+catalogs are made by their classes instead, from exactly the properties that the connection holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from nilus.errors import DestinationError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+SCHEME: Final = "iceberg"
+KINDS: Final = ("rest", "sql", "glue")
+CATALOG_FILE: Final = "catalog.sqlite"
+"""The SQLite catalog of a local warehouse that names no other, in the warehouse's folder."""
+
+NAME: Final = "nilus"
+"""The name a catalog has unless the connection says another: a SQL catalog keeps its tables under it."""
+
+_SQLITE_WAIT_SECONDS = 60
+_MAKING_ATTEMPTS = 20
+
+
+class Lake:
+    """A warehouse and its catalog, opened when it is first asked for; safe to share between threads.
+
+    Args:
+        address: `iceberg:///folder` (a local warehouse with its own SQLite catalog), or an address for people, whose
+            scheme says the kind of catalog: `iceberg+rest://…`, `iceberg+sql://…`, `iceberg+glue://…`.
+        credentials: properties of the catalog and of its object store by pyiceberg's names (`uri`, `warehouse`,
+            `token`, `s3.endpoint`, …), and `name`, the catalog's.
+
+    Attributes:
+        trace: by load id, what the snapshots of the load say of where it comes from.
+    """
+
+    def __init__(self, address: str, credentials: Mapping[str, Any] | None = None) -> None:
+        self.properties = properties(address, credentials or {})
+        self.trace: dict[str, dict[str, str]] = {}
+        self._catalog: Catalog | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog.
+
+        Raises:
+            DestinationError: pyiceberg is not installed, or the catalog cannot be opened.
+        """
+        with self._lock:
+            if self._catalog is None:
+                _ignore_machine_settings()
+                logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # else a line for every file that is opened
+                self._catalog = open_catalog(self.properties)
+            return self._catalog
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The property values that no message may hold."""
+        return secret_values(self.properties)
+
+    def table(self, namespace: str, name: str) -> Table | None:
+        """Return a table as it is now, or None if there is none."""
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+        try:
+            return self.catalog.load_table((namespace, name))
+        except (NoSuchTableError, NoSuchNamespaceError):
+            return None
+
+    def tables(self, namespace: str) -> list[str]:
+        """Return the names of the tables of a namespace, in order; none if it is not there."""
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        try:
+            return sorted(identifier[-1] for identifier in self.catalog.list_tables((namespace,)))
+        except NoSuchNamespaceError:
+            return []
+
+    def has_namespace(self, namespace: str) -> bool:
+        """Tell whether a namespace is there."""
+        return self.catalog.namespace_exists((namespace,))
+
+
+_SECRETS = ("password", "secret", "token", "credential", "account-key", "connection-string", "sas")
+_NO_SECRETS = ("token-expires-at", "oauth2-server-uri", "credentials-path", "header.x-iceberg-access-delegation")
+
+
+def secret_values(properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what must not be shown of a catalog's properties: values of secret names, and passwords in addresses."""
+    found = {
+        value: None
+        for name, value in properties.items()
+        if value and any(word in name.lower() for word in _SECRETS) and not name.lower().endswith(_NO_SECRETS)
+    }
+    for part in [part for name, value in properties.items() if name == "credential" for part in value.split(":", 1)[1:]]:
+        found[part] = None
+    authority = properties.get("uri", "").partition("://")[2].partition("/")[0]
+    password = authority.rpartition("@")[0].partition(":")[2]
+    for value in filter(None, (password, unquote(password))):
+        found[value] = None
+    return tuple(found)
+
+
+def properties(address: str, credentials: Mapping[str, Any]) -> dict[str, str]:
+    """Return the catalog's properties, the embedded catalog's where nothing else is said.
+
+    Raises:
+        DestinationError: the kind of catalog is not known, or the address names no warehouse.
+    """
+    scheme, _, rest = address.partition("://")
+    found = {str(name): str(value) for name, value in credentials.items() if value not in (None, "")}
+    kind = found.setdefault("type", scheme.partition("+")[2].lower() or "sql")
+    if kind not in KINDS:
+        raise DestinationError(
+            f"No lakehouse has a catalog of the kind {kind!r}",
+            expected=f"one of {', '.join(KINDS)}",
+            found=kind,
+            remedy="correct the catalog kind of the connection",
+        )
+    if "+" not in scheme and "warehouse" not in found:
+        found["warehouse"] = _folder(rest)
+    if kind == "sql" and "uri" not in found:
+        found["uri"] = _embedded(found.get("warehouse", ""))
+    return found
+
+
+def open_catalog(properties: Mapping[str, str]) -> Catalog:
+    """Open a catalog from its properties and from nothing else.
+
+    Raises:
+        DestinationError: pyiceberg or a driver is not installed, or a folder cannot be made.
+    """
+    own = dict(properties)
+    kind, name = own.pop("type"), own.pop("name", NAME)
+    try:
+        return _with_patience(lambda: _make(kind, name, own))
+    except ImportError as error:
+        raise DestinationError(
+            f"What a lakehouse with a {kind} catalog needs is not installed",
+            expected="pyiceberg, and the driver of the catalog's database",
+            found=str(error),
+            remedy='install "airflow-provider-nilus[lakehouse]" on the worker; a catalog in PostgreSQL also needs '
+            '"airflow-provider-nilus[postgres]"',
+        ) from error
+
+
+def _make(kind: str, name: str, own: dict[str, str]) -> Catalog:
+    if kind == "rest":
+        from pyiceberg.catalog.rest import RestCatalog
+
+        return RestCatalog(name, **own)
+    if kind == "glue":
+        from pyiceberg.catalog.glue import GlueCatalog
+
+        return GlueCatalog(name, **own)
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    if own["uri"].startswith("sqlite:///"):
+        _make_folder(Path(own["uri"].removeprefix("sqlite:///").partition("?")[0]).parent)
+        mark = "&" if "?" in own["uri"] else "?"
+        own["uri"] = f"{own['uri']}{mark}timeout={_SQLITE_WAIT_SECONDS}"
+    return SqlCatalog(name, **own)
+
+
+def _with_patience(make: Any) -> Any:
+    """Make a catalog; where another run makes its tables in the same moment, look again."""
+    for attempt in range(1, _MAKING_ATTEMPTS + 1):
+        try:
+            return make()
+        except Exception as error:  # noqa: BLE001 - SQLAlchemy need not be there, so its classes cannot be named
+            exists = "already exists" in str(error) or "pg_type_typname_nsp_index" in str(error)
+            if not exists or attempt == _MAKING_ATTEMPTS:
+                raise
+            time.sleep(0.1)
+    return None
+
+
+def _ignore_machine_settings() -> None:
+    """Keep pyiceberg in this process, a run's own, from `.pyiceberg.yaml` and `PYICEBERG_*`, read wherever it looks."""
+    try:
+        from pyiceberg.utils.config import Config
+    except ImportError as error:
+        raise DestinationError(
+            "A lakehouse needs pyiceberg, which is not installed",
+            expected="pyiceberg",
+            found=str(error),
+            remedy='install "airflow-provider-nilus[lakehouse]" on the worker',
+        ) from error
+    Config._from_configuration_files = staticmethod(dict)  # type: ignore[method-assign, assignment]
+    Config._from_environment_variables = staticmethod(lambda config: config)  # type: ignore[method-assign, assignment]
+
+
+def _folder(rest: str) -> str:
+    text = unquote(rest.partition("?")[0])
+    path = Path("/" + text.strip("/"))
+    if not text.startswith("/") or path == Path("/"):
+        raise DestinationError(
+            "The lakehouse's address names no folder",
+            expected=f"{SCHEME}:///absolute/folder, or dataos://<connection id>",
+            found=rest or "nothing",
+            remedy="name the warehouse's folder, or a connection of the type nilus_lakehouse",
+        )
+    return str(path)
+
+
+def _embedded(warehouse: str) -> str:
+    folder = warehouse.removeprefix("file://")
+    if not folder.startswith("/"):
+        raise DestinationError(
+            "The lakehouse's warehouse is no local folder, and no catalog is named for it",
+            expected="a catalog's URI: a REST service, or a database such as postgresql+psycopg2://…",
+            found=f"warehouse {warehouse or 'none'}",
+            remedy="fill in the catalog URI of the connection; only a warehouse in a local folder gets a catalog itself",
+        )
+    return f"sqlite:///{folder.rstrip('/')}/{CATALOG_FILE}"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DestinationError(
+            f"The warehouse's folder cannot be made: {error.strerror}",
+            expected="a folder this worker may write to",
+            found=str(folder),
+            remedy="correct the warehouse location or the folder's rights",
+        ) from error

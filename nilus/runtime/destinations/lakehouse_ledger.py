@@ -1,0 +1,161 @@
+"""Small tables of a lakehouse that say what was loaded: dlt's own and the journal.
+
+Every row that is written is a commit of its own, which costs a file and a snapshot; so now and then, instead of adding
+a file, a write puts all rows into one file and forgets snapshots that nobody will ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from nilus.errors import DestinationError
+from nilus.runtime.destinations.lakehouse_catalog import Lake
+from nilus.runtime.destinations.lakehouse_commit import Change, commit, drop_all, write
+from nilus.runtime.destinations.lakehouse_types import arrow_schema, evolve, new_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table, Transaction
+
+FILES: Final = 30
+"""How many data files such a table has at most before a write puts them together."""
+
+KEPT: Final = timedelta(days=1)
+"""How long the snapshots of such a table are kept."""
+
+LEDGER_PROPERTIES: Final = {
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "10",
+}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One such table.
+
+    Args:
+        lake: where it is.
+        namespace: its schema.
+        name: its name.
+        columns: dlt's, `name` and `data_type` at least.
+    """
+
+    lake: Lake
+    namespace: str
+    name: str
+    columns: Sequence[Mapping[str, Any]]
+
+    @property
+    def exists(self) -> bool:
+        """Whether the table is there."""
+        return self.lake.table(self.namespace, self.name) is not None
+
+    def make(self) -> None:
+        """Make the namespace and the table, unless they are there."""
+        table = self.lake.table(self.namespace, self.name)
+        if table is None:
+            make_table(self.lake, self.namespace, self.name, self.columns, LEDGER_PROPERTIES)
+        else:
+            evolve(table, self.columns)
+
+    def rows(self, **equal: str) -> list[Row]:
+        """Return the rows in which the columns have these values; none if there is no table."""
+        table = self.lake.table(self.namespace, self.name)
+        return _rows(table, equal) if table is not None else []
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add rows, as one snapshot."""
+        new = list(rows)
+
+        def change(table: Table) -> Change:
+            if _files(table) < FILES:
+                return Change(added=_write(table, new))
+            return Change(added=_write(table, [*_rows(table, {}), *new]), rewrite=drop_all, also=_forget)
+
+        commit(self._load, change, {})
+
+    def update(self, edit: Callable[[list[Row]], list[Row]]) -> None:
+        """Put other rows in the place of all rows, as one snapshot; what others write meanwhile is edited too.
+
+        Args:
+            edit: gets all rows and returns what is to be there; called again if another writer was first.
+        """
+
+        def change(table: Table) -> Change:
+            return Change(added=_write(table, edit(_rows(table, {}))), rewrite=drop_all, also=_forget)
+
+        commit(self._load, change, {})
+
+    def _load(self) -> Table:
+        return self.lake.catalog.load_table((self.namespace, self.name))
+
+
+def make_table(
+    lake: Lake,
+    namespace: str,
+    name: str,
+    columns: Iterable[Mapping[str, Any]],
+    properties: Mapping[str, str],
+) -> None:
+    """Make a table in a namespace, and the namespace; another run that makes them in the same moment is as good."""
+    from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+
+    try:
+        lake.catalog.create_namespace_if_not_exists((namespace,))
+    except NamespaceAlreadyExistsError:
+        pass
+    except Exception:
+        if not lake.has_namespace(namespace):
+            raise
+    listed = list(columns)
+    try:
+        lake.catalog.create_table((namespace, name), schema=new_schema(listed), properties=dict(properties))
+    except TableAlreadyExistsError:
+        table = lake.table(namespace, name)
+        if table is None:
+            raise DestinationError(
+                f"Table {namespace}.{name} cannot be made in the lakehouse's catalog",
+                expected="a table, or no name of that kind",
+                found="a view, or a table that the catalog names but cannot load",
+                remedy="remove it from the catalog, or choose another dest-table",
+            ) from None
+        evolve(table, listed)
+
+
+def _rows(table: Table, equal: Mapping[str, str]) -> list[Row]:
+    from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
+
+    condition: BooleanExpression = AlwaysTrue()
+    for column, value in equal.items():
+        condition = And(condition, EqualTo(column, value))
+    found: list[Row] = table.scan(row_filter=condition).to_arrow().to_pylist()
+    return found
+
+
+def _write(table: Table, rows: list[Row]) -> list[DataFile]:
+    import pyarrow as pa
+
+    schema: pa.Schema = arrow_schema(table.schema())
+    return write(table, [pa.Table.from_pylist(rows, schema=schema)])
+
+
+def _files(table: Table) -> int:
+    snapshot = table.current_snapshot()
+    if snapshot is None or snapshot.summary is None:
+        return 0
+    return int(snapshot.summary.additional_properties.get("total-data-files", "0"))
+
+
+def _forget(transaction: Transaction) -> None:
+    """Forget old snapshots; those that branches and tags point to stay."""
+    from pyiceberg.table.update.snapshot import ExpireSnapshots
+
+    expire = ExpireSnapshots(transaction).older_than(datetime.now(UTC) - KEPT)
+    if expire._snapshot_ids_to_expire:
+        expire.commit()

@@ -1,0 +1,125 @@
+"""MySQL and MariaDB."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from dlt import Pipeline
+
+from nilus.errors import DestinationError
+from nilus.runtime.destinations.base import ATOMIC, Sink
+from nilus.runtime.destinations.driver import require
+from nilus.runtime.destinations.waiting import wait_for
+
+# A database, table or column that is there already, a deadlock, a lock that was waited for in vain, and a row that
+# somebody else changed since it was read.
+_COLLISIONS = frozenset({1007, 1050, 1060, 1061, 1205, 1213, 1020})
+_LONGER_THAN_A_LOAD = 7 * 86_400
+# Values that do not fit are an error and never cut, whatever the server's default is; times are in UTC.
+_SESSION = (
+    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'), "
+    f"time_zone = '+00:00', wait_timeout = {_LONGER_THAN_A_LOAD}"
+)
+
+
+class MySQLSink(Sink):
+    """`mysql://user:password@host:port/database`; also `mariadb://`, and a driver in the scheme is left out.
+
+    A schema is a database of the server. The one in the address is only the one that is connected to, and may be left
+    out.
+    """
+
+    name: ClassVar[str] = "mysql"
+    refusals: ClassVar[tuple[str, ...]] = (
+        "access denied",
+        "unknown database",
+        "host .* is not allowed to connect",
+        "command denied",
+        "SSL connection error",
+        "certificate verify failed",
+        "row size too large",
+        "too many columns",
+    )
+
+    def destination(self) -> Any:
+        """Return dlt's destination.
+
+        Raises:
+            DestinationError: a driver is not installed, or the address lacks user or host.
+        """
+        require("sqlalchemy", "SQLAlchemy", "mysql")
+        require("alembic", "alembic", "mysql")
+        require("pymysql", "PyMySQL", "mysql")
+        from nilus.runtime.destinations import sqlalchemy_destination
+
+        return sqlalchemy_destination.destination(
+            driver_url(self.spec.address), engine_kwargs={"connect_args": {"init_command": _SESSION}}, **ATOMIC
+        )
+
+    @contextmanager
+    def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:
+        """See `Sink`."""
+        with self._lock(pipeline, f"another run of source {source} that loads into schema", source):
+            yield
+
+    @contextmanager
+    def tables(self, pipeline: Pipeline) -> Iterator[None]:
+        """See `Sink`."""
+        with self._lock(pipeline, "another run that makes tables in schema", ""):
+            yield
+
+    def collided(self, errors: Sequence[BaseException]) -> bool:
+        """See `Sink`. MySQL says it by a deadlock, or that the thing exists."""
+        import pymysql
+
+        return any(
+            error.args[0] in _COLLISIONS for error in errors if isinstance(error, pymysql.MySQLError) and error.args
+        )
+
+    @contextmanager
+    def _lock(self, pipeline: Pipeline, whom: str, what: str) -> Iterator[None]:
+        """Hold a named lock of the server; it goes with the connection, hence with this process."""
+        with pipeline.sql_client() as client:
+            dataset = client.dataset_name
+            digest = hashlib.sha256(f"{dataset}\0{what}".encode()).hexdigest()
+            name = f"nilus_{digest[:48]}"
+
+            def taken() -> bool:
+                ((answer,),) = client.execute_sql("SELECT GET_LOCK(%s, 0)", name) or ((0,),)
+                return bool(answer)
+
+            remedy = "see which run it is, or run fewer tasks into one schema at once"
+            wait_for(taken, f"{whom} {dataset}", remedy=remedy)
+            yield
+
+
+def driver_url(address: str) -> str:
+    """Return SQLAlchemy's URL of an address, with the driver we bring.
+
+    Args:
+        address: `mysql://` or `mariadb://`, a driver in the scheme or none.
+
+    Raises:
+        DestinationError: it lacks a user or a host, or cannot be read.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(f"mysql+pymysql://{address.partition('://')[2]}")
+        missing = [part for part in ("username", "host") if not getattr(url, part)]
+        if "unix_socket" in url.query and "host" in missing:
+            missing.remove("host")
+    except (ArgumentError, ValueError):
+        missing = ["anything that can be read"]
+    if missing:
+        raise DestinationError(
+            "The MySQL address is not complete",
+            expected="mysql://user:password@host:3306/, special characters percent-encoded",
+            found=f"an address without {', '.join(missing)}",
+            remedy="complete sink.address, or name an Airflow connection: dataos://<connection id>",
+        )
+    return url.update_query_dict({"charset": url.query.get("charset", "utf8mb4")}).render_as_string(hide_password=False)

@@ -1,0 +1,237 @@
+"""The workflow's `mask`: columns that are made unreadable before any row is written anywhere.
+
+Rows are masked as the last thing before they are written: behind the resource's own steps, its validation and its
+incremental, which all see the rows as they are. What another resource reads from this one is not masked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from dlt.common.schema import Schema
+from dlt.common.typing import TDataItems
+from dlt.extract import DltSource
+from dlt.extract.extractors import ImportFileMeta
+from dlt.extract.items import ResolvablePipeItem, SupportsPipe
+from dlt.extract.items_transform import ItemTransform
+from dlt.extract.pipe import ForkPipe
+from dlt.extract.state import get_current_pipe
+from dlt.extract.utils import get_data_item_format
+
+from nilus import mask_rule
+from nilus.errors import NilusError, SourceError, WorkflowError
+from nilus.runtime import address, masked_types
+from nilus.runtime.frames import is_frame
+from nilus.runtime.job import Job
+from nilus.runtime.mask_algorithms import Algorithm, algorithm
+from nilus.runtime.mask_columns import Mask, MaskColumns
+from nilus.runtime.mask_frames import mask_frame
+from nilus.runtime.type_hints import CastFrames
+from nilus.spelling import did_you_mean, nearest
+
+log = logging.getLogger("nilus")
+
+
+def apply(source: DltSource, job: Job, environ: Mapping[str, str]) -> Masking | None:
+    """Let the rows of the selected resources be masked, in place.
+
+    Args:
+        source: what the source returned.
+        job: its masks and type hints.
+        environ: where `{NAME}` in the key of an `hmac` is filled in from.
+
+    Returns:
+        The masks of the run, or None if it has none.
+
+    Raises:
+        WorkflowError: two masks of one column, a key that is not in the environment, a type hint that the masked
+            values cannot have.
+    """
+    if not job.source.mask:
+        return None
+    columns = MaskColumns(_algorithms(job.source.mask, environ), source.schema.naming)
+    casts = masked_types.give(source, columns, job.source.type_hints)
+    for resource in source.selected_resources.values():
+        resource.add_step(MaskRows(columns, CastFrames(casts, columns.name) if casts else None))
+    partial = len(source.selected_resources) < len(source.resources)
+    return Masking(columns, is_part_of_source=partial)
+
+
+def masked_columns(job: Job) -> frozenset[str]:
+    """Return the names of the columns that are masked, as the workflow has them."""
+    return frozenset(job.source.mask)
+
+
+def _algorithms(masks: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Algorithm]:
+    run_key = os.urandom(32)
+    made = {}
+    for column, written in masks.items():
+        try:
+            rule = mask_rule.parse(written)
+        except ValueError as error:
+            raise WorkflowError(
+                f"source.options.mask: the mask of column {column!r} is wrong: {error}",
+                expected="algorithm or algorithm:parameter",
+                found="something else; parameters are not shown",
+                remedy="correct the mask",
+            ) from None
+        if mask_rule.ALGORITHMS[rule.algorithm].takes == "key":
+            rule = mask_rule.MaskRule(rule.algorithm, _key(column, rule.parameter, environ))
+        made[column] = algorithm(rule, run_key)
+    return made
+
+
+def _key(column: str, written: str, environ: Mapping[str, str]) -> str:
+    key, missing = address.fill(written, environ)
+    empty = [name for name in sorted(address.names(written)) if name not in missing and not environ[name]]
+    if missing or empty:
+        name = (missing or empty)[0]
+        raise WorkflowError(
+            f"source.options.mask: the key for column {column!r} is not there",
+            expected=f"{name} in source_env, or in the worker's environment",
+            found="no such variable" if missing else "an empty one",
+            remedy="set it; a key that is the same for everybody hides nothing",
+        )
+    return key
+
+
+class MaskRows(ItemTransform[Any, Any]):
+    """The step that masks the rows of one resource.
+
+    Args:
+        columns: the masks.
+        casts: gives masked columns of tables their hinted type.
+    """
+
+    # Behind the incremental (1) and the limit of pages (1.1): nothing but what collects rows may come after.
+    placement_affinity: ClassVar[float] = 1.2
+
+    def __init__(self, columns: MaskColumns, casts: CastFrames | None) -> None:
+        super().__init__(lambda row: row)
+        self._columns = columns
+        self._casts = casts
+        self._resource = ""
+
+    def bind(self, pipe: SupportsPipe) -> MaskRows:
+        """Take the resource's name, for messages; called by dlt."""
+        self._resource = pipe.name
+        if self._casts is not None:
+            self._casts.bind(pipe)
+        return self
+
+    def __call__(self, item: TDataItems, meta: Any = None) -> Any:
+        """Return rows with their columns masked; called by dlt.
+
+        Raises:
+            SourceError: a value or a kind of row that cannot be masked.
+        """
+        try:
+            masked = self._masked(item, meta)
+        except NilusError as error:
+            raise type(error)(
+                f"Resource {self._resource!r}: {error.message}",
+                expected=error.expected,
+                found=error.found,
+                remedy=error.remedy,
+                retryable=error.retryable,
+            ) from None
+        fork: Any = getattr(get_current_pipe(), "tail", None)
+        if isinstance(fork, ForkPipe):
+            return _parted(fork, item, masked, meta)
+        return masked
+
+    def _masked(self, item: Any, meta: Any) -> Any:
+        if isinstance(meta, ImportFileMeta) or get_data_item_format(item) == "model":
+            raise SourceError(
+                "what it yields cannot be masked",
+                expected="rows: dicts, lists of dicts, DataFrames, Arrow tables and record batches",
+                found="a file to import" if isinstance(meta, ImportFileMeta) else "a query to run in the destination",
+                remedy="yield the rows themselves, or remove source.options.mask",
+            )
+        if isinstance(item, list):
+            # An empty list can be of a type that means something to dlt.
+            return [self._one(one) for one in item] if item else item
+        return self._one(item)
+
+    def _one(self, item: Any) -> Any:
+        if not is_frame(item):
+            return self._columns.row(item)
+        table = mask_frame(item, self._columns)
+        return table if self._casts is None else self._casts(table)
+
+
+def _parted(fork: ForkPipe, item: Any, masked: Any, meta: Any) -> Iterator[ResolvablePipeItem]:
+    """Send masked rows to the table, and rows as they are to the transformers that read from this resource.
+
+    dlt parts the two behind the last step of a resource, which is too late here.
+    """
+    current = get_current_pipe()
+    for pipe, step in fork._pipes:
+        yield ResolvablePipeItem(masked if pipe is current else item, step, pipe, meta)
+
+
+class Masking:
+    """The masks of a run, to be asked when its rows have been extracted.
+
+    Args:
+        columns: the masks.
+        is_part_of_source: the source has resources that this run does not load.
+    """
+
+    def __init__(self, columns: MaskColumns, *, is_part_of_source: bool) -> None:
+        self._columns = columns
+        self._is_part_of_source = is_part_of_source
+
+    def refuse_other_types(self, schema: Schema, resources: Mapping[str, Any]) -> None:
+        """Refuse masks whose values do not fit the columns that the destination has.
+
+        Args:
+            schema: as the destination has stored it.
+            resources: those that are loaded.
+
+        Raises:
+            WorkflowError: a column has another type.
+        """
+        masked_types.refuse_others(schema, self._columns, resources)
+
+    def refuse_unseen(self, known: Schema | None) -> None:
+        """Refuse to load if a column that is to be masked has not come: its name may be wrong, its values in clear.
+
+        A column that an earlier run loaded may be missing. So may one of a resource that this run does not load, unless
+        a name that did come is so much alike that it is probably meant.
+
+        Args:
+            known: the schema as it was before this run; None if there was none.
+
+        Raises:
+            WorkflowError: such a column; nothing is loaded.
+        """
+        columns_before = _columns_of(known) if known is not None else frozenset()
+        for mask in self._columns.masks:
+            came = self._columns.near(mask)
+            if mask.is_seen or not came or self._columns.table_name(mask) in columns_before:
+                continue
+            last = mask.column.rpartition(".")[2]
+            alike = nearest(last, came)
+            if alike is None and (self._is_part_of_source or self._is_part_known(mask, columns_before)):
+                log.warning("Column %r, which is to be masked by %s, came in no row", mask.column, mask.algorithm.name)
+                continue
+            raise WorkflowError(
+                f"Column {mask.column!r} is to be masked, but no row has it{did_you_mean(last, came)}",
+                expected=f"{mask.column!r} in a row, or in the columns that an earlier run loaded",
+                found=f"the columns {', '.join(sorted(came)[:20])}",
+                remedy="correct the name in source.options.mask, or remove it: what a misspelt mask was meant for would "
+                "be loaded in clear. A column that comes only sometimes has to be declared in the `columns` of its "
+                "resource. Nothing was loaded",
+            )
+
+    def _is_part_known(self, mask: Mask, columns_before: frozenset[str]) -> bool:
+        """Tell whether what a nested column is in has been loaded before, as one column of nested values."""
+        return len(mask.paths[0]) > 1 and mask.paths[0][0] in columns_before
+
+
+def _columns_of(schema: Schema) -> frozenset[str]:
+    return frozenset(name for table in schema.data_tables(include_incomplete=True) for name in table["columns"])
