@@ -12,6 +12,11 @@ __all__ = ["__version__", "get_provider_info"]
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider to Airflow. Runs at every `airflow` command: imports nothing heavy."""
     from airflow_provider_nilus.connections import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS, CONNECTION_TYPE
+    from airflow_provider_nilus.lakehouse_connection import (
+        LAKEHOUSE_FIELD_BEHAVIOUR,
+        LAKEHOUSE_FIELDS,
+        LAKEHOUSE_TYPE,
+    )
     from airflow_provider_nilus.settings import CONFIG
 
     return {
@@ -34,7 +39,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {
                 "integration-name": "Nilus",
-                "python-modules": ["airflow_provider_nilus.hooks.custom_source"],
+                "python-modules": [
+                    "airflow_provider_nilus.hooks.custom_source",
+                    "airflow_provider_nilus.hooks.lakehouse",
+                ],
             }
         ],
         "connection-types": [
@@ -44,8 +52,16 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "Nilus sink",
                 "conn-fields": CONNECTION_FIELDS,
                 "ui-field-behaviour": CONNECTION_FIELD_BEHAVIOUR,
-            }
+            },
+            {
+                "connection-type": LAKEHOUSE_TYPE,
+                "hook-class-name": "airflow_provider_nilus.hooks.lakehouse.LakehouseHook",
+                "hook-name": "Nilus lakehouse",
+                "conn-fields": LAKEHOUSE_FIELDS,
+                "ui-field-behaviour": LAKEHOUSE_FIELD_BEHAVIOUR,
+            },
         ],
         "extra-links": ["airflow_provider_nilus.links.CommitLink"],
+        "cli": ["airflow_provider_nilus.cli.definition.commands"],
         "config": CONFIG,
     }

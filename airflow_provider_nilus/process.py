@@ -79,7 +79,8 @@ class ChildProcess:
         mask: removes secrets from texts that are logged or raised.
         lost: tells whether nobody is left who would hear of the result; the run then ends.
         python: the interpreter to start.
-        extra_args: further arguments of `python -m nilus.runtime`.
+        program: its arguments that start `nilus.runtime`.
+        extra_args: further arguments of `nilus.runtime`.
         grace_seconds: time between SIGTERM and SIGKILL when the group is ended.
     """
 
@@ -94,6 +95,7 @@ class ChildProcess:
         mask: Callable[[str], str] = str,
         lost: Callable[[], bool] = bool,
         python: str = sys.executable,
+        program: Sequence[str] = ("-m", "nilus.runtime"),
         extra_args: Sequence[str] = (),
         grace_seconds: float = 2.0,
     ) -> None:
@@ -106,7 +108,7 @@ class ChildProcess:
         self._mask = mask
         self._lost = lost
         frame = f"\x1e{secrets.token_hex(8)}"
-        self._command = [python, "-P", "-m", "nilus.runtime", "--frame", frame]
+        self._command = [python, "-P", *program, "--frame", frame]
         self._extra_args = list(extra_args)
         self._log = TaskLog(logger, mask)
         self._stdout = OutputStream(self._log, frame.encode(), is_error=False)

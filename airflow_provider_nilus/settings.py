@@ -74,6 +74,18 @@ CONFIG: dict[str, Any] = {
                 "s3://, gs:// or az://, with an Airflow connection's id before an @ if it needs one. Empty: none.",
                 example="s3://nilus_packages@company-airflow/packages",
             ),
+            "default_environment": _option(
+                "Where sources run unless their task says: shared (the worker's Python, with the packages that are "
+                "missing beside its own) or isolated (a virtual environment without Airflow).",
+                default="shared",
+                example="isolated",
+            ),
+            "batching": _option(
+                "How rows go through dlt unless the task says: auto (by column, wherever that gives the same tables) or "
+                "off (one by one).",
+                default="auto",
+                example="off",
+            ),
             "index_connection": _option(
                 "Id of an Airflow connection with the package index for requirements: host is its address, login and "
                 "password let in. Empty: what the environment of the worker tells uv.",
@@ -102,6 +114,8 @@ class DeploymentSettings:
     verify_signatures: str = ""
     git_timeout: float = 120.0
     allow_direct_requirements: bool = False
+    default_environment: str = "shared"
+    batching: str = "auto"
     index_connection: str = ""
     package_store: str = ""
 
@@ -134,6 +148,8 @@ def deployment_settings() -> DeploymentSettings:
         verify_signatures=_text("verify_signatures"),
         git_timeout=_seconds("git_timeout"),
         allow_direct_requirements=_switch("allow_direct_requirements"),
+        default_environment=_choice("default_environment", "shared", "isolated"),
+        batching=_choice("batching", "auto", "off"),
         index_connection=_text("index_connection"),
         package_store=_text("package_store"),
     )
@@ -170,6 +186,13 @@ def _switch(name: str) -> bool:
     if text not in ("true", "t", "1", "yes", "on", "false", "f", "0", "no", "off"):
         raise _wrong(name, "True or False", text)
     return text in ("true", "t", "1", "yes", "on")
+
+
+def _choice(name: str, *known: str) -> str:
+    text = _text(name).lower()
+    if text not in known:
+        raise _wrong(name, " or ".join(known), text)
+    return text
 
 
 def _wrong(name: str, expected: str, found: str) -> WorkflowError:

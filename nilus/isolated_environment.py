@@ -135,7 +135,9 @@ class _IsolatedEnvironment(Preparation):
         named = {line.name for line in self.asked.wanted}
         asked = [line for line in environment.packages if name_of(line) in named]
         own = f" with {', '.join(asked)}" if asked else ""
-        return f"an isolated environment of Python {self.interpreter.version}{own}, {len(environment.packages)} packages"
+        return (
+            f"an isolated environment of Python {self.interpreter.version}{own}, {len(environment.packages)} packages"
+        )
 
     def _made(self, entry: Entry, resolution: Resolution) -> Environment:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -88,6 +89,11 @@ def parse(rule: object) -> MaskRule:
             raise ValueError(f"expected {name}:<{known.takes}>, found {name} alone")
         return MaskRule(name, known.default)
     return MaskRule(name, _checked(name, known.takes, parameter))
+
+
+def keys(masks: Mapping[str, str]) -> list[str]:
+    """Return the keys in the rules of a `mask`, as they are written: with `{NAME}` where the environment has them."""
+    return [rule.parameter for rule in map(parse, masks.values()) if ALGORITHMS[rule.algorithm].takes == "key"]
 
 
 def _checked(name: str, takes: Takes, parameter: str) -> str:

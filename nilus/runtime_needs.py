@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from urllib.parse import parse_qs
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -53,6 +54,8 @@ _EXTRAS = {
     "sqlite": "sqlite",
     "synapse": "synapse",
 }
+# And by the parameter `table_format` of a folder of files.
+_TABLE_FORMATS = {"delta": "delta", "iceberg": "lakehouse"}
 _SAMPLES = ("0", "99999")
 
 
@@ -62,8 +65,13 @@ def extras_of(*addresses: str | None) -> tuple[str, ...]:
     Args:
         addresses: the sink's address, without `dataos://`, and that of its staging bucket if there is one.
     """
-    schemes = (address.partition("://")[0].partition("+")[0].lower() for address in addresses if address)
-    return tuple(sorted({_EXTRAS[scheme] for scheme in schemes if scheme in _EXTRAS}))
+    found = set()
+    for address in filter(None, addresses):
+        scheme = address.partition("://")[0].partition("+")[0].lower()
+        found.add(_EXTRAS.get(scheme))
+        table_format = parse_qs(address.partition("?")[2]).get("table_format", [""])[-1]
+        found.add(_TABLE_FORMATS.get(table_format))
+    return tuple(sorted(filter(None, found)))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ pytest_plugins = [
     "deployment_fixture",
     "postgres_fixture",
     "mariadb_fixture",
+    "run_fixture",
     "scheduler_fixture",
     "s3_fixture",
+    "numbers_fixture",
 ]
 
 

@@ -61,7 +61,8 @@ def _below(fields: Fields, scheme: str, rest: str, path: str) -> str:
             found=f"/{path} behind it",
             remedy="take it out of sink.address; the schema belongs into dest-table",
         )
-    return f"{rest.rstrip('/')}/{quote(path)}"
+    place, mark, query = rest.partition("?")
+    return f"{place.rstrip('/')}/{quote(path)}{mark}{query}"
 
 
 def _credentials(fields: Fields) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _log_in(sink: ResolvedSink) -> None:
     """Let dlt's client log in, as a run would."""
     import tempfile
 
-    from nilus.runtime.destinations.connecting import connect
+    from nilus.runtime.destinations.connecting import CONFIGURATION, connect
 
     from nilus.runtime.context import isolated
     from nilus.runtime.destinations import sink as make_sink
@@ -68,14 +68,21 @@ def _log_in(sink: ResolvedSink) -> None:
     spec = SinkSpec(
         address=sink.address, display_address=sink.display_address, dataset="nilus", credentials=sink.credentials
     )
-    with tempfile.TemporaryDirectory(prefix="nilus-") as folder, isolated(folder, {}):
+    with tempfile.TemporaryDirectory(prefix="nilus-") as folder, isolated(folder, CONFIGURATION):
         connect(make_sink(spec))
+
+
+def _catalog(sink: ResolvedSink) -> None:
+    from airflow_provider_nilus.lakehouse_connection import namespaces
+
+    namespaces(sink.address, sink.credentials)
 
 
 _WAYS: Mapping[str, Callable[[ResolvedSink], None]] = {
     "duckdb": _file,
     "sqlite": _file,
     "file": _file,
+    "iceberg": _catalog,
     "postgresql": _postgres,
     "postgres": _postgres,
     "mysql": _mysql,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from airflow_provider_nilus.connection_profile import Fields, Target
 from airflow_provider_nilus.connections.own import DEPOT_SCHEME
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _WRITABLE = ("rw", "w")
 _READ_ONLY = "r"
 _DEPOT_PARAMETERS = ("purpose", "acl")
+_TABLE_FORMAT = "table_format"
 _FILES = ("duckdb", "sqlite")
 _AMAZON = ("s3", "athena")
 
@@ -95,7 +96,9 @@ def _depot(rest: str, address: str, get_connection: Callable[[str], Connection])
             found=address,
             remedy="name the connection",
         )
-    _check_depot(dict(parse_qsl(query, keep_blank_values=True)))
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    table_format = parameters.pop(_TABLE_FORMAT, None)
+    _check_depot(parameters)
     fields = Fields(get_connection(unquote(conn_id)))
     profile = PROFILES.get(fields.conn_type)
     if profile is None:
@@ -106,6 +109,9 @@ def _depot(rest: str, address: str, get_connection: Callable[[str], Connection])
             remedy="choose another connection, or write the address into the workflow's sink.address",
         )
     target = profile.target(fields, unquote(path.strip("/")))
+    if table_format:
+        mark = "&" if "?" in target.address else "?"
+        target = Target(f"{target.address}{mark}{_TABLE_FORMAT}={quote(table_format)}", target.credentials)
     staging = fields.mapping("extra.staging_credentials")
     return Target(target.address, {**target.credentials, "staging": staging}) if staging else target
 
@@ -132,6 +138,9 @@ def _check_depot(parameters: Mapping[str, str]) -> None:
 
 def _absolute(address: str, home: Path) -> str:
     scheme, separator, rest = address.partition("://")
+    if scheme.lower() == "file" and rest and not rest.startswith("/"):
+        folder, mark, query = rest.partition("?")
+        return f"file://{quote(os.path.normpath(home / unquote(folder)))}{mark}{query}"
     if scheme.lower().partition("+")[0] not in _FILES or not separator:
         return address
     path, mark, query = rest.removeprefix("/").partition("?")

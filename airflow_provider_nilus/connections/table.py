@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_provider_nilus import lakehouse_connection
 from airflow_provider_nilus.connection_profile import Profile
 from airflow_provider_nilus.connections import databases, object_stores, own, warehouses
 
@@ -14,5 +15,6 @@ PROFILES: Mapping[str, Profile] = {
         *warehouses.PROFILES,
         *object_stores.PROFILES,
         *own.PROFILES,
+        *lakehouse_connection.PROFILES,
     )
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_nilus.environment_access import EnvironmentAccess
 from airflow_provider_nilus.outcome import Outcome
 from airflow_provider_nilus.repository_access import PASSWORD, RepositoryAccess
 
@@ -65,7 +66,10 @@ class RunOptions:
     backfill: str | None = None
     on_rerun: str = "replace"
     at_least_once: bool = False
+    batching: str | None = None
     first_try: int = 1
+    environment: str | None = None
+    python: str | None = None
 
 
 class NilusHook(BaseHook):
@@ -143,7 +147,7 @@ class NilusHook(BaseHook):
             begun = turn.begin()
             base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
             loaded: Loaded | None = None
-            with self.prepare(base_dir, checkout) as environment:
+            with self.prepare(base_dir, checkout, workflow=workflow, options=options) as environment:
                 while loaded is None:
                     with self._work_dir() as work_dir:
                         job = self._job(
@@ -158,7 +162,7 @@ class NilusHook(BaseHook):
                             work_dir=str(work_dir),
                             extra_path=environment.paths,
                         )
-                        loaded = self._run_child(job, turn)
+                        loaded = self._run_child(job, turn, environment)
                     if loaded is None:
                         self.log.info("State: the record has moved, or a newer one was found: begins again")
                         begun = turn.begin()
@@ -175,6 +179,7 @@ class NilusHook(BaseHook):
             "rows": {name: table["rows"] for name, table in loaded.tables.items()},
             "load_ids": loaded.load_ids,
             "assets": {name: outcome.name(name).uri for name in loaded.tables},
+            "environment": "isolated" if environment.isolated else "shared",
             "packages": list(environment.packages),
             "dataset": loaded.dataset,
             "destination": loaded.destination,
@@ -226,30 +231,27 @@ class NilusHook(BaseHook):
         except NilusError as error:
             return False, str(error)
 
-    def prepare(self, base_dir: Path, checkout: Checkout) -> Environment:
-        """Return the packages that the source's requirements.txt asks for and this worker lacks; use it with `with`.
+    def prepare(
+        self, base_dir: Path, checkout: Checkout, *, workflow: Workflow, options: RunOptions | None = None
+    ) -> Environment:
+        """Return the environment the source runs in; use it in a `with` statement.
 
         Raises:
-            DependencyError: they contradict what is installed, or cannot be had.
+            WorkflowError: the options for it are not known.
+            DependencyError: the source's requirements contradict what has to be there, or cannot be had.
         """
-        from airflow_provider_nilus.settings import deployment_settings
-        from nilus import environment
-
-        deployment = deployment_settings()
-        index = None
-        if deployment.index_connection:
-            connection = self.get_connection(deployment.index_connection)
-            self._mask(connection.password or "")
-            index = environment.Index(
-                url=connection.host or "", username=connection.login, password=connection.password
-            )
-        settings = environment.EnvironmentSettings(
-            cache_dir=deployment.cache_dir,
-            cache_max_bytes=deployment.cache_max_bytes,
-            allow_direct_requirements=deployment.allow_direct_requirements,
-            index=index,
+        options = options or RunOptions()
+        access = EnvironmentAccess(
+            get_connection=self.get_connection,
+            mask=self._mask,
+            environment=options.environment,
+            python=options.python,
         )
-        return environment.prepare(base_dir, checkout=checkout.path, settings=settings)
+
+        def sink() -> tuple[str | None, ...]:
+            return self._sink_of(workflow).address, workflow.sink.staging_bucket
+
+        return access.prepare(base_dir, checkout.path, sink)
 
     def terminate(self) -> None:
         """End the child and everything it started; safe from a signal handler."""
@@ -321,14 +323,9 @@ class NilusHook(BaseHook):
         extra_path: list[str],
     ) -> Job:
         from airflow_provider_nilus.settings import deployment_settings
-        from nilus.runtime.address import fill, fold
         from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
-        sink = self._sink(
-            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
-            region=workflow.sink.aws_region,
-            endpoint=workflow.sink.aws_endpoint,
-        )
+        sink = self._sink_of(workflow)
         return Job(
             run=Run(**dataclasses.asdict(task_run), repository=repository, commit=commit),
             source=SourceSpec(**workflow.source.spec_fields()),
@@ -355,9 +352,19 @@ class NilusHook(BaseHook):
             backfill=options.backfill,
             on_rerun=options.on_rerun,
             at_least_once=options.at_least_once,
+            batching=options.batching or deployment_settings().batching,
             env_names=sorted(self.source_env),
             keeps_packages=self._packages is not None,
             log_level=deployment_settings().log_level,
+        )
+
+    def _sink_of(self, workflow: Workflow) -> ResolvedSink:
+        from nilus.runtime.address import fill, fold
+
+        return self._sink(
+            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
+            region=workflow.sink.aws_region,
+            endpoint=workflow.sink.aws_endpoint,
         )
 
     def _sink(self, address: str, *, region: str | None = None, endpoint: str | None = None) -> ResolvedSink:
@@ -375,7 +382,7 @@ class NilusHook(BaseHook):
         self._mask(*sink.secrets)
         return sink
 
-    def _run_child(self, job: Job, turn: Turn) -> Loaded | None:
+    def _run_child(self, job: Job, turn: Turn, environment: Environment) -> Loaded | None:
         """Run the child; None if it has to be run again, from another record."""
         from airflow_provider_nilus.process import ChildProcess, child_environ
         from airflow_provider_nilus.supervisor import Supervisor
@@ -383,7 +390,9 @@ class NilusHook(BaseHook):
 
         self._child = ChildProcess(
             job,
-            environ=child_environ(os.environ, self.source_env),
+            environ=environment.variables(child_environ(os.environ, self.source_env)),
+            python=environment.python,
+            program=environment.program,
             logger=logging.getLogger(__name__),
             on_event=lambda event: self._on_event(event, turn),
             answer=lambda question: self._answer(question, turn),
@@ -440,13 +449,15 @@ class NilusHook(BaseHook):
 
     def _register_secrets(self, workflow: Workflow) -> None:
         """Have Airflow hide what the author gave, and what fills an address and is secret by its name."""
+        from nilus import mask_rule
         from nilus.redaction import looks_secret
-        from nilus.runtime.address import names
+        from nilus.runtime.address import fill, names
 
         filled = names(workflow.source.address) | names(workflow.sink.address)
         self._mask(
             *self.source_env.values(),
             *(os.environ.get(name, "") for name in {PASSWORD, *filter(looks_secret, filled)}),
+            *(fill(key, {**os.environ, **self.source_env})[0] for key in mask_rule.keys(workflow.source.mask)),
         )
 
     def _mask(self, *secrets: str) -> None:

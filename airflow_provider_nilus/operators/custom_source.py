@@ -37,13 +37,18 @@ class NilusCustomSourceOperator(BaseOperator):
         source_env: environment variables for the source; they also fill `{NAME}` in addresses. Values are never shown.
         expected_commit: full SHA; any other commit is refused before its code runs.
         resources: names of the resources to run; None for all. May be mapped.
-        state: where incremental state is kept: `"variable"`, or a `StateStore`.
+        state: where incremental state is kept: `"variable"`, `"xcom"`, or a `StateStore`.
         state_key: name of the state; default `dag_id.task_id`, with the map index when the task is mapped.
         interval: `"data_interval"`, None, or `(start, end)`, each an ISO 8601 date or a template that gives one.
         on_rerun: `"replace"`, `"append"` or `"rewind"`.
         at_least_once: rows may be appended to a sink where what an interrupted load left cannot be removed, so that
             they may be there twice. Without it such a run is refused.
         backfill: `None`, `"window"`, `"run"` or `"refuse"`: what a backfill run may do.
+        batching: `"auto"`: rows are loaded by column; `"off"`: one by one, as dlt itself does. The tables are the same.
+            None for what the deployment says.
+        environment: `"shared"`, the worker's Python with the packages that are missing; or `"isolated"`, one of the
+            source's own without Airflow. None for what the deployment says.
+        python: the Python of an isolated environment: a version such as `"3.12"`, or a path. None for the worker's.
         **kwargs: those of `BaseOperator`; `max_active_tis_per_dag` defaults to 1, so that no two runs move one cursor.
 
     Raises:
@@ -92,6 +97,9 @@ class NilusCustomSourceOperator(BaseOperator):
         on_rerun: str = "replace",
         at_least_once: bool = False,
         backfill: str | None = None,
+        batching: str | None = None,
+        environment: str | None = None,
+        python: str | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("max_active_tis_per_dag", 1)
@@ -112,6 +120,9 @@ class NilusCustomSourceOperator(BaseOperator):
         self.on_rerun = on_rerun
         self.at_least_once = at_least_once
         self.backfill = backfill
+        self.batching = batching
+        self.environment = environment
+        self.python = python
         where = f"{self.dag_id}." if self.has_dag() else ""  # type: ignore[no-untyped-call]
         self.outlets = assets.with_alias(self.outlets, f"nilus.{where}{self.task_id}")
         self.ran: dict[str, str] = {}
@@ -225,6 +236,15 @@ class NilusCustomSourceOperator(BaseOperator):
             interval_end=_iso(context.get("data_interval_end")),
         )
 
+    def _first_try(self, context: Context) -> int:
+        """Return the number of the first try since the task instance was made or cleared.
+
+        As Airflow counts: clearing sets the limit of tries to the tries so far plus the retries.
+        """
+        ti: Any = context["ti"]
+        retries = self.retries or 0
+        return int(getattr(ti, "max_tries", retries) or retries) - retries + 1
+
     def _options(self, context: Context) -> RunOptions:
         from airflow_provider_nilus.hooks.custom_source import RunOptions
         from nilus.errors import WorkflowError
@@ -245,6 +265,8 @@ class NilusCustomSourceOperator(BaseOperator):
         for name, known in (
             ("on_rerun", ("replace", "append", "rewind")),
             ("backfill", (None, "window", "run", "refuse")),
+            ("batching", (None, "auto", "off")),
+            ("environment", (None, "shared", "isolated")),
         ):
             if getattr(self, name) not in known:
                 raise WorkflowError(
@@ -259,7 +281,11 @@ class NilusCustomSourceOperator(BaseOperator):
             interval=interval,
             backfill=self.backfill,
             on_rerun=self.on_rerun,
+            first_try=self._first_try(context),
             at_least_once=self.at_least_once,
+            batching=self.batching,
+            environment=self.environment,
+            python=self.python,
         )
 
 

@@ -155,7 +155,7 @@ class Record(BaseModel):
             max_bytes: bound of the text in bytes. A head that is larger by itself is kept nevertheless.
         """
         commits = [_dump(commit) for commit in self.history[: max(0, max_commits - 1)]]
-        document = {
+        document: dict[str, Any] = {
             "format": self.format,
             "key": self.key,
             "head": _dump(self.head) if self.head else None,

@@ -58,6 +58,11 @@ def variable_name(key: str) -> str:
     return f"{readable[: MAX_NAME - len(digest) - 1]}.{digest}"
 
 
+def shadow_name(name: str) -> str:
+    """Return the environment variable that Airflow reads before a Variable of this name."""
+    return f"AIRFLOW_VAR_{name.upper()}"
+
+
 def _configured_masking_words() -> list[str]:
     from airflow.providers.common.compat.sdk import conf
 
@@ -104,7 +109,7 @@ class VariableStore:
 
     @staticmethod
     def _refuse_shadow(key: str, name: str) -> None:
-        shadow = f"AIRFLOW_VAR_{name.upper()}"
+        shadow = shadow_name(name)
         if shadow in os.environ:
             raise StateError(
                 f"The state record of {key!r} is hidden by an environment variable",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
-from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.data_writers.writers import (
     DataWriter,
     FileWriterSpec,
@@ -18,7 +18,7 @@ from dlt.extract.storage import ExtractorItemStorage
 from nilus.runtime.column_chunk import ColumnChunk
 from nilus.runtime.raw_column import NotRows, typed_json
 
-BUFFER_BYTES = 48_000_000
+BUFFER_BYTES = 12_000_000
 """Rows are written when they take about as much memory, even if they are fewer than page-size."""
 
 _SAMPLED = 16
@@ -30,7 +30,7 @@ class ColumnWriter(TypedJsonlListWriter):
 
     def write_data(self, items: Sequence[Any]) -> None:
         """Write rows as one chunk; called by dlt."""
-        super(TypedJsonlListWriter.__mro__[1], self).write_data(items)
+        DataWriter.write_data(self, items)
         try:
             ColumnChunk.of(items).write(self._f)
         except NotRows:
@@ -120,26 +120,9 @@ def estimated_bytes(rows: Sequence[Any]) -> float:
     return sum(map(_size, sample)) / len(sample)
 
 
-def _size(value: Any) -> int:
-    size = sys.getsizeof(value)
-    for part in _parts(value):
-        size += _size(part)
+def _size(value: Any) -> float:
+    size = float(sys.getsizeof(value))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    if parts:
+        size += sum(map(_size, islice(parts, _NESTED_LIMIT))) * max(1.0, len(parts) / _NESTED_LIMIT)
     return size
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, (list, tuple)):
-        yield from value[:_NESTED_LIMIT]
-
-
-def flush(writer: BufferedDataWriter[DataWriter] | None, table_bytes: int) -> None:
-    """Write out what a writer holds, if that is much.
-
-    Args:
-        writer: of a table; None if it has got nothing yet.
-        table_bytes: what the last rows took.
-    """
-    if writer is not None and table_bytes > BUFFER_BYTES // 4:
-        writer._flush_items()

@@ -37,12 +37,14 @@ class Where:
         destination: the sink's address as it may be shown.
         secrets: texts that no message may hold.
         refusals: what the destination says when another try cannot help.
+        hides_rows: columns are masked, so that no message may hold what is in a row before that.
     """
 
     checkout: Path
     destination: str
     secrets: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    hides_rows: bool = False
 
 
 @contextmanager
@@ -58,7 +60,8 @@ def said(where: Where) -> Iterator[None]:
     except NilusError:
         raise
     except PipelineStepFailed as error:
-        raise _without_secrets(_step_error(error, where), where.secrets) from error
+        said = _without_secrets(_step_error(error, where), where.secrets)
+        raise said from (None if _holds_row(error, where) else error)
     except Exception as error:
         raise _without_secrets(_destination_error(error, where), where.secrets) from error
 
@@ -96,13 +99,26 @@ def _step_error(error: PipelineStepFailed, where: Where) -> NilusError:
         if isinstance(inner, NilusError):
             return inner
     if error.step == "extract":
-        return _extract_error(errors, where.checkout)
+        return _extract_error(errors, where.checkout, is_row_hidden=_holds_row(error, where))
     if error.step == "normalize":
         return _normalize_error(errors)
     return _destination_error(error, where)
 
 
-def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
+def _holds_row(error: PipelineStepFailed, where: Where) -> bool:
+    """Tell whether the texts of a failed step may hold a row that must not be seen: those of dlt and of validators do.
+
+    What the source's own code raised is its author's to word.
+    """
+    if not where.hides_rows or error.step != "extract":
+        return False
+    errors = chain(error)
+    if any(isinstance(inner, NilusError) for inner in errors):
+        return False
+    return not any(place(inner, where.checkout) for inner in errors if not type(inner).__module__.startswith("dlt."))
+
+
+def _extract_error(errors: list[BaseException], checkout: Path, *, is_row_hidden: bool = False) -> SourceError:
     resource = next((inner.pipe_name for inner in errors if isinstance(inner, PipeException)), None)
     who = f"Resource {resource!r}" if resource else "The source"
     for cursor in errors:
@@ -117,10 +133,11 @@ def _extract_error(errors: list[BaseException], checkout: Path) -> SourceError:
             )
     inner = _source_s_own(errors, checkout)
     at = place(inner, checkout)
-    if resource is None and not at and not isinstance(inner, OSError):
+    if resource is None and not at and not isinstance(inner, OSError) and not is_row_hidden:
         return _unwritable(inner, errors)
+    text = f"{type(inner).__name__}, whose text may hold values that are masked" if is_row_hidden else _text(inner)
     return SourceError(
-        f"{who} failed{f' at {at}' if at else ''}: {_text(inner)}",
+        f"{who} failed{f' at {at}' if at else ''}: {text}",
         expected="the source to yield its rows",
         found=type(inner).__name__,
         remedy="see the traceback above; correct the source, or run the task again if its upstream was unavailable",

@@ -6,20 +6,21 @@ What a resource says of itself stands; the workflow's options apply to resources
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Collection
 from typing import Any
 
 from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
-from nilus.runtime import incremental, type_hints
+from nilus.runtime import incremental, masked_keys, masking, type_hints
 from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
 
 log = logging.getLogger("nilus")
 
 _NOT_YET = {
-    "mask": "source.options.mask",
     "partition_by": "sink.options.partition-by",
     "cluster_by": "sink.options.cluster-by",
     "staging_bucket": "sink.options.staging-bucket",
@@ -27,14 +28,18 @@ _NOT_YET = {
 _SCD2: Any = {"disposition": "merge", "strategy": "scd2"}
 
 
-def refuse_unavailable(job: Job) -> None:
+def refuse_unavailable(job: Job, carried_out: Collection[str] = ()) -> None:
     """Refuse options of the contract that this version does not carry out, instead of loading without them.
+
+    Args:
+        job: the run.
+        carried_out: names of those options that the sink carries out.
 
     Raises:
         WorkflowError: such an option is set.
     """
     for name, path in _NOT_YET.items():
-        if getattr(job.source, name, None) or getattr(job.sink, name, None):
+        if name not in carried_out and (getattr(job.source, name, None) or getattr(job.sink, name, None)):
             raise WorkflowError(
                 f"{path} is not available in this version",
                 expected=f"a workflow without {path}",
@@ -43,8 +48,13 @@ def refuse_unavailable(job: Job) -> None:
             )
 
 
-def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementality: bool) -> None:
+def apply(
+    source: DltSource, job: Job, reading: Reading, *, handles_incrementality: bool
+) -> masking.Masking | None:
     """Put the workflow's options on the selected resources of `source`, in place.
+
+    Returns:
+        The masks, or None if there are none.
 
     Raises:
         WorkflowError: `merge` without a key, `delete+insert` without an incremental key, `scd2` for a part of the
@@ -53,7 +63,8 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
     source.max_table_nesting = job.source.max_table_nesting
     if job.source.yield_limit is not None:
         source.add_limit(job.source.yield_limit)
-    type_hints.apply(source, job.source.type_hints)
+    type_hints.apply(source, job.source.type_hints, masked=job.source.mask)
+    masks = masking.apply(source, job, os.environ)
     strategy = "none" if handles_incrementality else job.sink.strategy
     for resource in source.selected_resources.values():
         _apply_table(resource, job.sink.table, alone=len(source.resources) == 1)
@@ -68,6 +79,9 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
         incremental.apply(resource, source, job, reading, disposition=disposition, is_own=own_disposition)
         if disposition == "replace":
             _warn_of_reset(resource, job, reading)
+        if masks is not None:
+            masked_keys.refuse(resource, masks.columns, reading)
+    return masks
 
 
 def apply_table_format(source: DltSource, table_format: str | None) -> None:

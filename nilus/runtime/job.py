@@ -101,6 +101,7 @@ class Job:
         backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
         on_rerun: "replace", "append" or "rewind".
         at_least_once: rows may be appended where what an interrupted load left cannot be removed.
+        batching: `auto`: rows are loaded by column; `off`: dlt takes them one by one.
         env_names: names of the environment variables that the DAG's author gave to the source.
         keeps_packages: the parent has a package store: what is extracted is put there before it is loaded.
         log_level: name of the level below which log records of the child are dropped.
@@ -124,6 +125,7 @@ class Job:
     backfill: str | None = None
     on_rerun: str = "replace"
     at_least_once: bool = False
+    batching: str = "auto"
     env_names: list[str] = field(default_factory=list)
     keeps_packages: bool = False
     log_level: str = "INFO"

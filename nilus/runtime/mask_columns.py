@@ -65,6 +65,10 @@ class MaskColumns:
         masks: column to algorithm.
         naming: the naming convention of the tables.
 
+    Attributes:
+        masks: the entries.
+        resources: the resources of which a row has come.
+
     Raises:
         WorkflowError: two entries mean the same column, or one is in the other.
     """
@@ -75,7 +79,9 @@ class MaskColumns:
         self.masks = [Mask(column, algorithm) for column, algorithm in masks.items()]
         self._literal: dict[str, Mask] = {}
         self._tree: dict[str, Node] = {}
-        self._near: dict[str, set[str]] = {}
+        self._inside: dict[int, str] = {id(self._tree): ""}
+        self._came: dict[str, set[str]] = {}
+        self.resources: set[str] = set()
         for mask in self.masks:
             if "." in mask.column:
                 self._literal[mask.column] = mask
@@ -100,10 +106,11 @@ class MaskColumns:
 
     def _plant(self, mask: Mask, path: tuple[str, ...]) -> None:
         node = self._tree
-        for name in path[:-1]:
+        for depth, name in enumerate(path[:-1], 1):
             inner = node.setdefault(name, {})
             if isinstance(inner, Mask):
                 raise _overlap(inner, mask)
+            self._inside.setdefault(id(inner), ".".join(path[:depth]))
             node = inner
         there = node.setdefault(path[-1], mask)
         if there is not mask:
@@ -146,7 +153,7 @@ class MaskColumns:
             except Misplaced as misplaced:
                 if not self._has_all(mapping, misplaced.node):
                     raise self._misplaced(misplaced) from None
-        self._note("", mapping)
+        self._note(self._tree, mapping)
         return mapping if masked is None else masked
 
     def _has_all(self, names: Sequence[Any] | Mapping[Any, Any], node: Node) -> bool:
@@ -178,7 +185,7 @@ class MaskColumns:
             below = self.below(node, key)
             if below is not None:
                 masked[key] = self.value(below, inner)
-        self._note(next(masks_of(node)).column, mapping)
+        self._note(node, mapping)
         return masked
 
     def _masked(self, mask: Mask, value: Any) -> Any:
@@ -225,21 +232,26 @@ class MaskColumns:
         """Count the columns of a part of the tree as seen: there is nothing in them."""
         self._see(node)
 
-    def _note(self, inside: str, names: Mapping[Any, Any] | Sequence[str]) -> None:
+    def _note(self, node: dict[str, Node], names: Mapping[Any, Any] | Sequence[str]) -> None:
         """Keep the names that came, as long as a column is missing that may have been meant by one of them."""
         if all(mask.is_seen for mask in self.masks):
             return
-        near = self._near.setdefault(inside.rpartition(".")[0], set())
-        if len(near) < _KNOWN_KEYS:
-            near.update(map(str, names))
+        came = self._came.setdefault(self._inside[id(node)], set())
+        if len(came) < _KNOWN_KEYS:
+            came.update(map(str, names))
 
     def note_columns(self, names: Sequence[str]) -> None:
-        """Keep the names of a table's columns, see `near`."""
-        self._note("", names)
+        """Keep the names of a table's columns, see `missing`."""
+        self._note(self._tree, names)
 
-    def near(self, mask: Mask) -> set[str]:
-        """Return the names that came beside the place where a column was not."""
-        return self._near.get(mask.column.rpartition(".")[0], set())
+    def missing(self, mask: Mask) -> tuple[str, set[str]]:
+        """Return the part of a column's name that no row had, and the names that came in its place; none: no rows."""
+        parts = mask.column.split(".") if len(mask.paths[0]) > 1 else [mask.column]
+        for depth in range(len(parts) - 1, -1, -1):
+            came = self._came.get(".".join(mask.paths[0][:depth]))
+            if came:
+                return parts[depth], came
+        return mask.column, set()
 
 
 def _overlap(first: Mask, second: Mask) -> WorkflowError:

@@ -134,8 +134,7 @@ def _is_list(kind: Any) -> bool:
 
     types = pa.types
     return any(
-        test(kind)
-        for test in (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)
+        test(kind) for test in (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)
     )
 
 

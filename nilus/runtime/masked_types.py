@@ -46,7 +46,7 @@ def give(source: DltSource, columns: MaskColumns, hints: Mapping[str, str]) -> d
     """
     hinted = {columns.name(column): kind for column, kind in hints.items()}
     casts: dict[str, str] = {}
-    preferred: dict[str, Any] = {}
+    preferred: dict[Any, Any] = {}
     for mask in columns.masks:
         name = columns.table_name(mask)
         kind = hinted.get(name)
@@ -82,7 +82,7 @@ def _is_text_of(mask: Mask, kind: str) -> bool:
 
 def _correct_declared(resource: DltResource, columns: MaskColumns, casts: Mapping[str, str]) -> None:
     """Let what a resource declares of a masked column be what its mask gives."""
-    declared = (resource._hints or {}).get("columns")
+    declared: Any = (resource._hints or {}).get("columns")
     if not isinstance(declared, dict):  # depends on each row
         return
     for name, column in list(declared.items()):
@@ -132,6 +132,6 @@ def refuse_others(schema: Schema, columns: MaskColumns, resources: Mapping[str, 
                 f"{mask.algorithm.result}",
                 expected=f"a column that is one of {', '.join(sorted(possible(mask)))}",
                 found=f"{kind}: an earlier run made the column",
-                remedy="make the table anew with full-refresh, which also removes the values that it holds in clear, or "
+                remedy="make the table anew with full-refresh, which also removes the values it holds in clear, or "
                 "choose a mask that keeps the type",
             )

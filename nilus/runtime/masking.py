@@ -27,7 +27,7 @@ from nilus.runtime import address, masked_types
 from nilus.runtime.frames import is_frame
 from nilus.runtime.job import Job
 from nilus.runtime.mask_algorithms import Algorithm, algorithm
-from nilus.runtime.mask_columns import Mask, MaskColumns
+from nilus.runtime.mask_columns import MaskColumns
 from nilus.runtime.mask_frames import mask_frame
 from nilus.runtime.type_hints import CastFrames
 from nilus.spelling import did_you_mean, nearest
@@ -56,13 +56,7 @@ def apply(source: DltSource, job: Job, environ: Mapping[str, str]) -> Masking | 
     casts = masked_types.give(source, columns, job.source.type_hints)
     for resource in source.selected_resources.values():
         resource.add_step(MaskRows(columns, CastFrames(casts, columns.name) if casts else None))
-    partial = len(source.selected_resources) < len(source.resources)
-    return Masking(columns, is_part_of_source=partial)
-
-
-def masked_columns(job: Job) -> frozenset[str]:
-    """Return the names of the columns that are masked, as the workflow has them."""
-    return frozenset(job.source.mask)
+    return Masking(columns, frozenset(source.resources))
 
 
 def _algorithms(masks: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Algorithm]:
@@ -157,6 +151,7 @@ class MaskRows(ItemTransform[Any, Any]):
         return self._one(item)
 
     def _one(self, item: Any) -> Any:
+        self._columns.resources.add(self._resource)
         if not is_frame(item):
             return self._columns.row(item)
         table = mask_frame(item, self._columns)
@@ -178,60 +173,54 @@ class Masking:
 
     Args:
         columns: the masks.
-        is_part_of_source: the source has resources that this run does not load.
+        resources: all resources of the source, also those that this run does not load.
     """
 
-    def __init__(self, columns: MaskColumns, *, is_part_of_source: bool) -> None:
-        self._columns = columns
-        self._is_part_of_source = is_part_of_source
+    def __init__(self, columns: MaskColumns, resources: frozenset[str]) -> None:
+        self.columns = columns
+        self._resources = resources
+        self._before: frozenset[str] = frozenset()
 
-    def refuse_other_types(self, schema: Schema, resources: Mapping[str, Any]) -> None:
-        """Refuse masks whose values do not fit the columns that the destination has.
+    def begin(self, known: Schema | None, resources: Mapping[str, Any], *, is_made_anew: bool) -> None:
+        """Look at what earlier runs have loaded.
 
         Args:
-            schema: as the destination has stored it.
+            known: the schema as the destination has stored it; None if there is none.
             resources: those that are loaded.
+            is_made_anew: their tables are dropped first.
 
         Raises:
-            WorkflowError: a column has another type.
+            WorkflowError: a column exists whose type cannot hold what its mask gives.
         """
-        masked_types.refuse_others(schema, self._columns, resources)
+        if known is None:
+            return
+        self._before = frozenset(name for table in known.data_tables() for name in table["columns"])
+        if not is_made_anew:
+            masked_types.refuse_others(known, self.columns, resources)
 
-    def refuse_unseen(self, known: Schema | None) -> None:
+    def refuse_unseen(self) -> None:
         """Refuse to load if a column that is to be masked has not come: its name may be wrong, its values in clear.
 
-        A column that an earlier run loaded may be missing. So may one of a resource that this run does not load, unless
-        a name that did come is so much alike that it is probably meant.
-
-        Args:
-            known: the schema as it was before this run; None if there was none.
+        A column that an earlier run loaded may be missing. So may any column if a resource of the source gave no rows
+        or is not part of this run, unless a name that did come is so much alike that it is probably meant.
 
         Raises:
             WorkflowError: such a column; nothing is loaded.
         """
-        columns_before = _columns_of(known) if known is not None else frozenset()
-        for mask in self._columns.masks:
-            came = self._columns.near(mask)
-            if mask.is_seen or not came or self._columns.table_name(mask) in columns_before:
+        before = self._before
+        for mask in self.columns.masks:
+            name, came = self.columns.missing(mask)
+            if mask.is_seen or not came or self.columns.table_name(mask) in before:
                 continue
-            last = mask.column.rpartition(".")[2]
-            alike = nearest(last, came)
-            if alike is None and (self._is_part_of_source or self._is_part_known(mask, columns_before)):
+            is_nested_in_known = len(mask.paths[0]) > 1 and mask.paths[0][0] in before
+            if nearest(name, came) is None and (is_nested_in_known or self._resources - self.columns.resources):
                 log.warning("Column %r, which is to be masked by %s, came in no row", mask.column, mask.algorithm.name)
                 continue
             raise WorkflowError(
-                f"Column {mask.column!r} is to be masked, but no row has it{did_you_mean(last, came)}",
+                f"Column {mask.column!r} is to be masked, but no row has it{did_you_mean(name, came)}",
                 expected=f"{mask.column!r} in a row, or in the columns that an earlier run loaded",
                 found=f"the columns {', '.join(sorted(came)[:20])}",
-                remedy="correct the name in source.options.mask, or remove it: what a misspelt mask was meant for would "
-                "be loaded in clear. A column that comes only sometimes has to be declared in the `columns` of its "
-                "resource. Nothing was loaded",
+                remedy="correct the name in source.options.mask, or remove it: what a misspelt mask was meant for "
+                "would be loaded in clear. A column that comes only sometimes has to be declared in the `columns` of "
+                "its resource. Nothing was loaded",
             )
-
-    def _is_part_known(self, mask: Mask, columns_before: frozenset[str]) -> bool:
-        """Tell whether what a nested column is in has been loaded before, as one column of nested values."""
-        return len(mask.paths[0]) > 1 and mask.paths[0][0] in columns_before
-
-
-def _columns_of(schema: Schema) -> frozenset[str]:
-    return frozenset(name for table in schema.data_tables(include_incomplete=True) for name in table["columns"])

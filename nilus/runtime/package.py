@@ -130,7 +130,9 @@ def describe(
         source=source,
         start="" if job.sink.full_refresh else digest(state),
         schema=str(pipeline.default_schema_name),
-        **_place(pipeline, job),
+        destination=pipeline.destination.destination_name,
+        address=job.sink.display_address,
+        dataset=job.sink.dataset,
         dlt_version=dlt.__version__,
         reloadable=[name for name in tables if get_write_disposition(tables, name) != "append"],
         files={name: _digest_of(folder / name) for name in names},
@@ -154,7 +156,9 @@ def check(package: Package, pipeline: Pipeline, job: Job, *, schema: str, where:
     here = {
         "state key": job.run.state_key,
         "schema": schema,
-        **_place(pipeline, job),
+        "destination": pipeline.destination.destination_name,
+        "address": job.sink.display_address,
+        "dataset": job.sink.dataset,
         "dlt version": dlt.__version__,
         "start state": package.start and digest(job.state if package.reading.reads_state else {}),
     }
@@ -215,14 +219,6 @@ def install(package: Package, folder: Path, pipeline: Pipeline) -> None:
 def digest(state: dict[str, Any]) -> str:
     """Return a digest of a plain state."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _place(pipeline: Pipeline, job: Job) -> dict[str, str]:
-    return {
-        "destination": pipeline.destination.destination_name,
-        "address": job.sink.display_address,
-        "dataset": job.sink.dataset,
-    }
 
 
 def _digest_of(path: Path) -> str:

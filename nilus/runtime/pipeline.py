@@ -20,11 +20,13 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import SourceError
 from nilus.runtime import (
+    batching,
     call,
     destinations,
     failures,
     hints,
     loader,
+    masking,
     package,
     package_recovery,
     pipeline_state,
@@ -79,6 +81,7 @@ class _Loading:
     file_format: str | None
     config: dict[str, Any]
     seconds: _Seconds
+    masks: masking.Masking | None
 
 
 def run(job: Job, channel: Channel) -> Loaded:
@@ -93,11 +96,11 @@ def run(job: Job, channel: Channel) -> Loaded:
     """
     seconds = _Seconds()
     checkout = Path(job.checkout)
-    hints.refuse_unavailable(job)
     import_roots(Path(job.base_dir), checkout, job.extra_path)
     config = config_values(job, os.environ)
     with isolated(job.work_dir, config):
         sink = destinations.sink(job.sink)
+        hints.refuse_unavailable(job, sink.carries_out)
         destination = sink.destination()
         file_format = sink.file_format(destination)
         with seconds.of("source"):
@@ -105,28 +108,34 @@ def run(job: Job, channel: Channel) -> Loaded:
             what = reading.decide(job, handles_incrementality=found.handles_incrementality)
         with scheduled(what.start, what.end):
             with seconds.of("source"):
-                source = _call(found, job, what)
+                source, masks = _call(found, job, what)
                 hints.apply_table_format(source, sink.table_format)
                 support.refuse_unsupported(job, what, source, sink, destination)
-            with failures.said(failures.Where(checkout, job.sink.display_address, sink.secrets, sink.refusals)):
-                pipeline = _pipeline(job, channel, destination, Path(job.work_dir) / "pipelines")
-                return _load(_Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds))
+            where = failures.Where(
+                checkout, job.sink.display_address, sink.secrets, sink.refusals, hides_rows=masks is not None
+            )
+            with failures.said(where):
+                pipeline = _pipeline(job, channel, destination, sink.staging_files(), Path(job.work_dir) / "pipelines")
+                return _load(
+                    _Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds, masks)
+                )
 
 
-def _pipeline(job: Job, channel: Channel, destination: Any, folder: Path) -> dlt.Pipeline:
+def _pipeline(job: Job, channel: Channel, destination: Any, staging: Any, folder: Path) -> dlt.Pipeline:
     return dlt.pipeline(
         pipeline_name=pipeline_state.pipeline_name(job.run.state_key),
         pipelines_dir=str(folder),
         destination=destination,
+        staging=staging,
         dataset_name=job.sink.dataset,
         progress=ProgressCollector(channel.send),
     )
 
 
-def _call(found: loader.Found, job: Job, what: reading.Reading) -> DltSource:
+def _call(found: loader.Found, job: Job, what: reading.Reading) -> tuple[DltSource, masking.Masking | None]:
     source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
     with explained(f"{found}: putting the workflow's options on its resources", found.checkout):
-        hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
+        masks = hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
     log.info(
         "Source %s at commit %s reads %s: %s into %s, schema %s",
         found,
@@ -136,7 +145,7 @@ def _call(found: loader.Found, job: Job, what: reading.Reading) -> DltSource:
         job.sink.display_address,
         job.sink.dataset,
     )
-    return source
+    return source, masks
 
 
 def _load(run: _Loading) -> Loaded:
@@ -203,6 +212,9 @@ def _settle(run: _Loading) -> recovery.Settlement:
     elif name in run.pipeline.schemas:
         hints = run.job.source.type_hints
         type_hints.warn_of_other_types(run.pipeline.schemas[name], hints, run.source.selected_resources)
+    if run.masks is not None:
+        known = run.pipeline.schemas[name] if name in run.pipeline.schemas else None  # noqa: SIM401 - its get raises
+        run.masks.begin(known, run.source.selected_resources, is_made_anew=run.job.sink.full_refresh)
     # After the sync: before it, the destination's copy of the state would win.
     with run.pipeline.managed_state() as managed:
         pipeline_state.put(settlement.state, managed)
@@ -233,7 +245,7 @@ def _fetched(run: _Loading, stored: package_recovery.Stored) -> package_recovery
     """Bring a package into a pipeline of its own; return what loads it."""
     found = stored.package
     folder = Path(run.job.work_dir) / "packages" / found.load_id
-    pipeline = _pipeline(run.job, run.channel, run.pipeline.destination, folder / "pipelines")
+    pipeline = _pipeline(run.job, run.channel, run.pipeline.destination, run.pipeline.staging, folder / "pipelines")
     package.check(found, pipeline, run.job, schema=run.source.schema.name, where=stored.where)
     package_recovery.fetch(run.channel, found, folder / "files")
     package.install(found, folder / "files", pipeline)
@@ -259,14 +271,17 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
     """Extract and normalize; return the rows of each table, and the load ids."""
     propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
     DataItemNormalizer.update_normalizer_config(run.source.schema, propagate_load_id)
-    with run.seconds.of("extract"):
-        run.pipeline.extract(
-            run.source,
-            loader_file_format=run.file_format,  # type: ignore[arg-type]
-            refresh="drop_resources" if run.job.sink.full_refresh else None,
-        )
-    with run.seconds.of("normalize"):
-        normalized = run.pipeline.normalize()
+    with batching.batched(run.source, run.job.batching, run.file_format):
+        with run.seconds.of("extract"):
+            run.pipeline.extract(
+                run.source,
+                loader_file_format=run.file_format,  # type: ignore[arg-type]
+                refresh="drop_resources" if run.job.sink.full_refresh else None,
+            )
+        if run.masks is not None:
+            run.masks.refuse_unseen()
+        with run.seconds.of("normalize"):
+            normalized = run.pipeline.normalize()
     load_ids = list(run.pipeline.list_normalized_load_packages())
     if len(load_ids) > 1:
         raise SourceError(

@@ -55,8 +55,8 @@ def as_mapping(row: Any) -> Mapping[Any, Any] | None:
 def text(value: Any) -> str | None:
     """Return the one text of a value that `plain` returned; None if it has none.
 
-    A whole number is written without a fraction whatever its type, an instant in ISO 8601 in UTC, a mapping or list as
-    JSON with sorted keys.
+    A whole number is written without a fraction whatever its type, an instant in ISO 8601 in UTC, bytes as hexadecimal
+    digits, a mapping or list as JSON of such texts with sorted keys.
     """
     if isinstance(value, str):
         return value
@@ -127,12 +127,9 @@ def _number_text(value: float | Decimal) -> str:
 
 def _jsonable(value: Any) -> Any:
     value = plain(value)
-    if value is None or isinstance(value, bool | int | str):
-        return value
     mapping = as_mapping(value)
     if mapping is not None:
         return {str(key): _jsonable(inner) for key, inner in mapping.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(inner) for inner in value]
-    written = text(value)
-    return written if written is not None else str(value)
+    return None if value is None else text(value) or str(value)

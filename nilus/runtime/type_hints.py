@@ -7,7 +7,7 @@ Those are cast here, so that a hint means the same for every kind of row.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, ClassVar
 
 from dlt.common.schema import Schema
@@ -23,18 +23,21 @@ from nilus.runtime.frames import as_arrow, is_frame
 log = logging.getLogger("nilus")
 
 
-def apply(source: DltSource, hints: Mapping[str, str]) -> None:
+def apply(source: DltSource, hints: Mapping[str, str], *, masked: Iterable[str] = ()) -> None:
     """Give the columns of `source` the hinted types; columns that never come are not made.
 
     Args:
         source: its selected resources are changed in place.
         hints: column, as the source or as the table names it, to one of dlt's data types.
+        masked: columns that are masked: their hint is about what comes out, so tables are cast behind the mask.
     """
     if not hints:
         return
     normalize = source.schema.naming.normalize_path
     types: Any = {normalize(column): kind for column, kind in hints.items()}
     source.schema.update_preferred_types(types)
+    behind = {normalize(column.replace(".", "__")) for column in masked}
+    types = {column: kind for column, kind in types.items() if column not in behind}
     for resource in source.selected_resources.values():
         _cast_frames(resource, types, normalize)
 

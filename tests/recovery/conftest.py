@@ -11,15 +11,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from file_lake import FileLake
 
+from airflow_provider_nilus.package_store import PackageStore
 from airflow_provider_nilus.process import ChildProcess, child_environ
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.turn import Turn
+from nilus.environment import Environment
 from nilus.errors import NilusError
-from nilus.runtime.events import Adopted, Loaded
+from nilus.runtime.events import Adopted, Loaded, PackageRequest, Question
 from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
 HERE = Path(__file__).resolve().parent
@@ -50,6 +53,10 @@ class World:
         query: runs a statement in the sink and returns its rows.
         live: run ids whose task instance Airflow would say is running.
         cleared: run ids that Airflow would say were cleared.
+        packages: the package store, where the deployment has one.
+        source: address of the source that runs.
+        environ: more variables for the child.
+        environment: what the child runs in.
     """
 
     address: str
@@ -58,7 +65,12 @@ class World:
     checkout: Path
     live: set[str] = field(default_factory=set)
     cleared: set[str] = field(default_factory=set)
+    cursors: ClassVar[tuple[str, ...]] = ("items", "notes", "latest")
     tries: Counter = field(default_factory=Counter)
+    packages: PackageStore | None = None
+    source: str = "custom://Everything"
+    environ: dict[str, str] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
 
     def run(
         self,
@@ -96,7 +108,7 @@ class World:
                     repository="https://example.com/sources",
                     commit="c" * 40,
                 ),
-                source=SourceSpec(address="custom://Everything", table="t", max_table_nesting=1),
+                source=SourceSpec(address=self.source, table="t", max_table_nesting=1),
                 sink=SinkSpec(address=self.address, display_address="the sink", dataset="raw"),
                 checkout=str(self.checkout),
                 base_dir=str(self.checkout),
@@ -104,6 +116,7 @@ class World:
                 state=begun.base.state,
                 known_load_ids=list(begun.known),
                 replaces=list(begun.replaces),
+                keeps_packages=self.packages is not None,
             )
             job = dataclasses.replace(job, **options)
             loaded = self._child(job, turn, rows, kill_at, kill_after).run()
@@ -111,6 +124,9 @@ class World:
             shutil.rmtree(work_dir)
         if commit:
             turn.commit(loaded)
+            if self.packages is not None:
+                known = (*begun.known, *begun.replaces, *self.store.read("d.t").known_load_ids)
+                self.packages.settled({*loaded.load_ids, *known}, run=job.run)
         return loaded
 
     def killed(self, run_id: str, rows: int, **arguments: Any) -> None:
@@ -119,21 +135,32 @@ class World:
             self.run(run_id, rows, **arguments)
 
     def _child(self, job: Job, turn: Turn, rows: int, kill_at: str | None, kill_after: float | None) -> ChildProcess:
-        environ = {**child_environ(os.environ, {}), "ROWS": str(rows), "PYTHONPATH": str(HERE.parent / "fixtures")}
+        environ = {
+            **child_environ(os.environ, {}),
+            **self.environ,
+            "ROWS": str(rows),
+            "PYTHONPATH": str(HERE.parent / "fixtures"),
+        }
         if kill_at:
             environ["NILUS_KILL_AT"] = kill_at
         if kill_after is not None:
             environ["NILUS_KILL_AFTER"] = str(kill_after)
         return ChildProcess(
             job,
-            environ=environ,
+            environ=self.environment.variables(environ),
+            python=self.environment.python,
+            program=self.environment.program,
             logger=logging.getLogger("recovery"),
             on_event=lambda event: turn.adopt(event) if isinstance(event, Adopted) else None,
-            answer=lambda asked: {
-                "live": [entry["load_id"] for entry in asked.entries if entry["run_id"] in self.live]
-            },
+            answer=self._answer,
             extra_args=["--entry", "kill_points:run"],
         )
+
+    def _answer(self, asked: Question) -> dict[str, Any]:
+        if isinstance(asked, PackageRequest):
+            assert self.packages is not None
+            return self.packages.answer(asked)
+        return {"live": [entry["load_id"] for entry in asked.entries if entry["run_id"] in self.live]}
 
     def truth(self, rows: int) -> dict[str, Counter]:
         """What the tables must hold after every row up to `rows` was loaded once."""
@@ -159,15 +186,47 @@ class World:
         assert self.tables() == self.truth(rows)
         record = self.store.read("d.t")
         resources = record.state["everything"]["resources"]
-        assert {name: resources[name] for name in ("items", "notes", "latest")} == {
-            name: {"last": rows} for name in ("items", "notes", "latest")
-        }
+        assert {name: resources[name] for name in self.cursors} == {name: {"last": rows} for name in self.cursors}
+        self.assert_settled()
+
+    def assert_settled(self) -> None:
+        """No row of a load that is not complete, and no entry of the journal that is unsettled."""
         landed = {load_id for (load_id,) in self.query("SELECT load_id FROM raw._dlt_loads WHERE status = 0")}
         for table in ("items", "items__tags", "notes"):
             found = {load_id for (load_id,) in self.query(f"SELECT DISTINCT _dlt_load_id FROM raw.{table}")}
             assert found <= landed, f"orphan rows in {table}"
         open_entries = self.query("SELECT load_id FROM raw._airflow_loads WHERE swept_at IS NULL")
         assert {load_id for (load_id,) in open_entries} <= landed
+
+
+@dataclass
+class FilesWorld(World):
+    """A world whose sink is files, which cannot be merged: the resource `latest` is left out.
+
+    Attributes:
+        lake: the sink, as others read it.
+    """
+
+    lake: FileLake = field(kw_only=True)
+    cursors: ClassVar[tuple[str, ...]] = ("items", "notes")
+
+    def run(self, run_id: str, rows: int, **options: Any) -> Loaded:
+        credentials = self.lake.server.credentials if self.lake.server else {}
+        sink = SinkSpec(address=self.address, display_address="the sink", dataset="raw", credentials=credentials)
+        return super().run(run_id, rows, sink=sink, resources=["items", "notes", "whole"], **options)
+
+    def truth(self, rows: int) -> dict[str, Counter]:
+        return {table: counts for table, counts in super().truth(rows).items() if table != "latest"}
+
+    def tables(self) -> dict[str, Counter]:
+        columns = {"items": ["id"], "items__tags": ["tag"], "notes": ["id", "text"], "whole": ["id"]}
+        return {
+            table: Counter(tuple(row[name] for name in names) for row in self.lake.rows(table))
+            for table, names in columns.items()
+        }
+
+    def assert_settled(self) -> None:
+        self.lake.assert_settled()
 
 
 def _duckdb_query(path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
@@ -209,6 +268,18 @@ def _sqlite_query(path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
     return query
 
 
+def _files_world(
+    sink: str, tmp_path: Path, request: pytest.FixtureRequest, store: FileStore, checkout: Path
+) -> FilesWorld:
+    place, _, table_format = sink.partition("-")
+    server = request.getfixturevalue("s3") if place == "s3" else None
+    address = f"s3://{request.getfixturevalue('s3_bucket')}/lake" if server else f"file://{tmp_path}/lake"
+    if "delta" in (place, table_format):
+        address += "?table_format=delta"
+    lake = FileLake(address, server=server)
+    return FilesWorld(address, lambda statement: [], store, checkout, lake=lake)
+
+
 @pytest.fixture
 def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], World]:
     """`make_world("duckdb" | "postgres" | "sqlite" | "mariadb")`: a world with an empty sink."""
@@ -221,6 +292,8 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str]
         if sink == "duckdb":
             path = tmp_path / "lake.duckdb"
             return World(f"duckdb:///{path}", _duckdb_query(path), FileStore(store), checkout)
+        if sink in ("files", "delta", "s3", "s3-delta"):
+            return _files_world(sink, tmp_path, request, FileStore(store), checkout)
         if sink == "sqlite":
             path = tmp_path / "lake.db"
             return World(f"sqlite:///{path}", _sqlite_query(path), FileStore(store), checkout)

@@ -1,6 +1,7 @@
 """The source of the recovery tests: appended, replaced and merged tables, with child tables, and a cursor."""
 
 import os
+import pathlib
 import signal
 
 import nilus
@@ -58,5 +59,29 @@ class Everything(nilus.CustomSource):
 
 
 class Plain(Everything):
+    def handles_incrementality(self):
+        return False
+
+
+@nilus.resource(write_disposition="append")
+def letters():
+    """Consumes what it reads: a file is moved away before its rows are yielded."""
+    inbox, processed = (pathlib.Path(os.environ["LETTERS"], name) for name in ("input", "processed"))
+    state = nilus.current.resource_state()
+    for path in sorted(inbox.iterdir()):
+        path.rename(processed / path.name)
+        yield [{"file": path.name, "line": int(line)} for line in (processed / path.name).read_text().split()]
+        state["files"] = state.get("files", 0) + 1
+
+
+class Letters(nilus.CustomSource):
+    def handles_incrementality(self):
+        return True
+
+    def nilus_source(self, uri, table, **kwargs):
+        return letters
+
+
+class PlainLetters(Letters):
     def handles_incrementality(self):
         return False

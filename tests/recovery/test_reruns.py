@@ -66,6 +66,17 @@ def test_a_rerun_that_dies_in_the_load_is_made_good_by_its_retry(make_world):
     world.check(200)
 
 
+@pytest.mark.parametrize("sink", ["duckdb", "files"])
+def test_a_rerun_that_dies_before_its_record_is_written_is_made_good_by_the_next_run(sink, make_world):
+    """Its state is the one that the destination held of the try before, and has to come with the new load as well."""
+    world = make_world(sink)
+    world.run("a", 120)
+    world.run("b", 200)
+    world.run("b", 200, commit=False)
+    world.run("c", 250)
+    world.check(250)
+
+
 def test_a_record_that_was_lost_after_one_run_is_taken_from_the_destination(make_world):
     world = make_world("duckdb")
     world.run("a", 120)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from airflow_provider_nilus.state import change
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.turn import Turn
+from nilus.errors import StateError
 from nilus.runtime.events import Adopted, Loaded
 
 
@@ -114,3 +118,48 @@ def test_an_adopted_load_is_kept_at_once_and_the_run_s_own_commit_comes_upon_it(
     assert turn.commit(_loaded(3)) == 3
     record = store.read("k")
     assert [commit.load_ids for commit in (record.head, *record.history)] == [("3.0",), ("2.0",), ("1.0",)]
+
+
+def test_commits_that_are_made_again_are_taken_off_the_record_before_their_rows_go():
+    store = MemoryStore()
+    _run(store, "a", 1)
+    _run(store, "b", 2)
+    turn = _turn(store, "b")
+    turn.begin()
+    assert store.read("k").version == 2
+    turn.take_back()
+    kept = store.read("k")
+    assert (kept.head.run_id, kept.directive.removes, kept.version) == ("a", ("2.0",), 2)
+    assert turn.commit(_loaded(3)) == 3
+    assert store.read("k").directive is None
+
+
+def test_a_run_that_makes_nothing_again_takes_nothing_back():
+    store = MemoryStore()
+    _run(store, "a", 1)
+    turn = _turn(store, "b")
+    turn.begin()
+    turn.take_back()
+    assert store.writes == 1
+
+
+def test_a_record_that_was_changed_during_the_run_is_not_overwritten():
+    store = MemoryStore()
+    _run(store, "a", 1)
+    turn = _turn(store, "b")
+    turn.begin()
+    store.write(change.reset(store.read("k"), keep_rows=True))
+    with pytest.raises(StateError, match="was changed while run b was loading"):
+        turn.commit(_loaded(2))
+    assert store.read("k").directive.verb == "reset"
+
+
+def test_a_turn_begins_again_when_the_record_has_moved_but_not_for_ever():
+    store = MemoryStore()
+    turn = _turn(store, "b")
+    for number in (1, 2, 3):
+        turn.begin()
+        assert not turn.moved([])
+        _run(store, f"other-{number}", number)
+        assert turn.moved([])
+        assert turn.begins_again == (number < 3)

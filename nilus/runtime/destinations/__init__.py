@@ -8,23 +8,32 @@ from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.job import SinkSpec
 
-
 # Scheme of an address to module and class; a driver behind a plus sign in the scheme does not matter.
 _SINKS: dict[str, str] = {
     "abfs": "filesystem:FilesystemSink",
     "abfss": "filesystem:FilesystemSink",
+    "athena": "athena:AthenaSink",
     "az": "filesystem:FilesystemSink",
+    "bigquery": "bigquery:BigQuerySink",
+    "clickhouse": "clickhouse:ClickHouseSink",
+    "databricks": "databricks:DatabricksSink",
     "duckdb": "duckdb:DuckDBSink",
     "file": "filesystem:FilesystemSink",
     "gcs": "filesystem:FilesystemSink",
     "gs": "filesystem:FilesystemSink",
     "iceberg": "lakehouse:LakehouseSink",
     "mariadb": "mysql:MySQLSink",
+    "md": "motherduck:MotherDuckSink",
+    "motherduck": "motherduck:MotherDuckSink",
+    "mssql": "mssql:SQLServerSink",
     "mysql": "mysql:MySQLSink",
     "postgres": "postgres:PostgresSink",
     "postgresql": "postgres:PostgresSink",
+    "redshift": "redshift:RedshiftSink",
     "s3": "filesystem:FilesystemSink",
+    "snowflake": "snowflake:SnowflakeSink",
     "sqlite": "sqlite:SQLiteSink",
+    "synapse": "mssql:SynapseSink",
 }
 
 

@@ -32,6 +32,8 @@ class Sink(ABC):
         refusals: patterns of what the destination says when another try cannot help, case ignored.
         exactly_once: whether the journal can remove what an interrupted load left. Where it cannot, a run that appends
             and keeps state is refused, unless its author said `at_least_once`.
+        carries_out: names of the options that only some sinks carry out, those that this one does: `partition_by`,
+            `cluster_by`, `staging_bucket`.
         merge_remedy: what to do where the destination cannot merge as asked.
     """
 
@@ -39,6 +41,7 @@ class Sink(ABC):
     best_file_format: ClassVar[str | None] = None
     refusals: ClassVar[tuple[str, ...]] = ()
     exactly_once: ClassVar[bool] = True
+    carries_out: ClassVar[frozenset[str]] = frozenset()
     merge_remedy: ClassVar[str] = "choose a strategy that the destination has"
 
     def __init__(self, spec: SinkSpec) -> None:
@@ -97,6 +100,14 @@ class Sink(ABC):
             pipeline: an active dlt pipeline.
         """
         return str(pipeline.sql_client().dataset_name)
+
+    def staging_files(self) -> Any:
+        """Return dlt's destination of the bucket that files are put into to be loaded from there; None without one.
+
+        Raises:
+            DestinationError: a driver is not installed.
+        """
+        return None
 
     def finish_loads(self, pipeline: Pipeline) -> None:  # noqa: B027 - nothing is left to do as a rule
         """Do what is left to do of loads that are complete, where their last steps may have been interrupted.

@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from dlt.common.destination import PreparedTableSchema
 from dlt.common.destination.client import LoadJob
 from dlt.common.json import json as dlt_json
-from dlt.common.destination import PreparedTableSchema
 from dlt.common.schema.utils import get_write_disposition
 from dlt.common.storages.load_package import ParsedLoadJobFileName, load_package_state
 from dlt.destinations.impl.filesystem.factory import filesystem
@@ -124,9 +124,11 @@ class FilesClient(FilesystemClient):
         """Verify the tables of a load. dlt would append the rows of a table that it cannot merge.
 
         Raises:
-            DestinationError: a table is to be merged, and is made of files.
+            DestinationError: a table of files is to be merged, or to be a Delta table; or a Delta table is to be files.
         """
         names = list(only_tables or ())
+        for name in {job.table_name for job in new_jobs or ()} - set(self.schema.dlt_table_names()):
+            self._refuse_other_format(name)
         for name in names:
             if (
                 name in self.schema.tables
@@ -268,6 +270,18 @@ class FilesClient(FilesystemClient):
 
     def _write_to_json_file(self, filepath: str, data: Any) -> None:
         self.write_document(filepath, data)
+
+    def _refuse_other_format(self, table: str) -> None:
+        wanted, found = self.is_open_table("delta", table), self.has_delta_log(table)
+        if wanted == found or (wanted and not self.table_files(table)):
+            return
+        kinds = {True: "a Delta table", False: "plain files"}
+        raise DestinationError(
+            f"Table {table!r} is to be {kinds[wanted]}, and its folder holds {kinds[found]}",
+            expected=kinds[wanted],
+            found=f"{kinds[found]} in {self.dataset_name}/{table}",
+            remedy="correct ?table_format in the sink's address, choose another dest-table, or remove the folder",
+        )
 
     def _hold(self, tables: set[str]) -> None:
         """Note that the files of tables go when the load is complete."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -142,7 +143,8 @@ def _key_file(path: str | None, encoded: str | None) -> dict[str, Any]:
 
 def _fields(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
     """Return the values that dlt's class has fields for; a file of Google's holds more than that."""
-    return {name: value for name, value in values.items() if name in kind.get_resolvable_fields()}
+    names = {one.name for one in dataclasses.fields(kind) if one.init}
+    return {name: value for name, value in values.items() if name in names}
 
 
 _MAKERS = {"s3": _aws, "az": _azure, "gs": _google}

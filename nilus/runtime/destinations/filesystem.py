@@ -61,7 +61,7 @@ class FilesystemSink(Sink):
         if scheme != "file":
             if not rest.strip("/"):
                 raise self._incomplete(f"{scheme}://{self.store.place}/folder")
-            return f"{scheme}://{rest.rstrip('/')}"
+            return f"{scheme}://{unquote(rest).rstrip('/')}"
         path = unquote(rest)
         if not path or not Path(path).is_absolute():
             raise self._incomplete("file:///absolute/folder")

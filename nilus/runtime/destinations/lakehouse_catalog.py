@@ -12,9 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from nilus.errors import DestinationError
+from nilus.redaction import secret_values
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -39,7 +40,9 @@ class Lake:
         address: `iceberg:///folder` (a local warehouse with its own SQLite catalog), or an address for people, whose
             scheme says the kind of catalog: `iceberg+rest://…`, `iceberg+sql://…`, `iceberg+glue://…`.
         credentials: properties of the catalog and of its object store by pyiceberg's names (`uri`, `warehouse`,
-            `token`, `s3.endpoint`, …), and `name`, the catalog's.
+            `token`, `s3.endpoint`, …); `name`, the catalog's; `login` and `password`, which go where the kind of
+            catalog has them: into the URI of a database, or to a REST service as client credentials (a password
+            alone as a token).
 
     Attributes:
         trace: by load id, what the snapshots of the load say of where it comes from.
@@ -68,7 +71,7 @@ class Lake:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The property values that no message may hold."""
-        return secret_values(self.properties)
+        return secrets_of(self.properties)
 
     def table(self, namespace: str, name: str) -> Table | None:
         """Return a table as it is now, or None if there is none."""
@@ -93,24 +96,14 @@ class Lake:
         return self.catalog.namespace_exists((namespace,))
 
 
-_SECRETS = ("password", "secret", "token", "credential", "account-key", "connection-string", "sas")
-_NO_SECRETS = ("token-expires-at", "oauth2-server-uri", "credentials-path", "header.x-iceberg-access-delegation")
-
-
-def secret_values(properties: Mapping[str, str]) -> tuple[str, ...]:
+def secrets_of(properties: Mapping[str, str]) -> tuple[str, ...]:
     """Return what must not be shown of a catalog's properties: values of secret names, and passwords in addresses."""
-    found = {
-        value: None
-        for name, value in properties.items()
-        if value and any(word in name.lower() for word in _SECRETS) and not name.lower().endswith(_NO_SECRETS)
-    }
-    for part in [part for name, value in properties.items() if name == "credential" for part in value.split(":", 1)[1:]]:
-        found[part] = None
+    found = dict.fromkeys(secret_values(properties))
+    found[properties.get("credential", "").partition(":")[2]] = None
     authority = properties.get("uri", "").partition("://")[2].partition("/")[0]
     password = authority.rpartition("@")[0].partition(":")[2]
-    for value in filter(None, (password, unquote(password))):
-        found[value] = None
-    return tuple(found)
+    found |= dict.fromkeys((password, unquote(password)))
+    return tuple(filter(None, found))
 
 
 def properties(address: str, credentials: Mapping[str, Any]) -> dict[str, str]:
@@ -129,11 +122,25 @@ def properties(address: str, credentials: Mapping[str, Any]) -> dict[str, str]:
             found=kind,
             remedy="correct the catalog kind of the connection",
         )
+    _log_in(kind, found)
     if "+" not in scheme and "warehouse" not in found:
         found["warehouse"] = _folder(rest)
+    if found.get("warehouse", "").startswith("/"):
+        # With its scheme, so that engines other than pyiceberg know a local file when they see one.
+        found["warehouse"] = f"file://{found['warehouse']}"
     if kind == "sql" and "uri" not in found:
         found["uri"] = _embedded(found.get("warehouse", ""))
     return found
+
+
+def _log_in(kind: str, found: dict[str, str]) -> None:
+    login, password = found.pop("login", ""), found.pop("password", "")
+    if kind == "rest" and password:
+        found.update({"credential": f"{login}:{password}"} if login else {"token": password})
+    elif kind == "sql" and login and "@" not in found.get("uri", ""):
+        scheme, mark, rest = found.get("uri", "").partition("://")
+        user = quote(login, safe="") + (f":{quote(password, safe='')}" if password else "")
+        found["uri"] = f"{scheme}{mark}{user}@{rest}"
 
 
 def open_catalog(properties: Mapping[str, str]) -> Catalog:
@@ -179,7 +186,7 @@ def _with_patience(make: Any) -> Any:
     for attempt in range(1, _MAKING_ATTEMPTS + 1):
         try:
             return make()
-        except Exception as error:  # noqa: BLE001 - SQLAlchemy need not be there, so its classes cannot be named
+        except Exception as error:
             exists = "already exists" in str(error) or "pg_type_typname_nsp_index" in str(error)
             if not exists or attempt == _MAKING_ATTEMPTS:
                 raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import (
     FollowupJobRequest,
+    HasFollowupJobs,
     JobClientBase,
     LoadJob,
     PreparedTableSchema,
@@ -23,7 +24,7 @@ from dlt.common.destination.client import (
 from dlt.common.schema import Schema, TSchemaTables
 from dlt.common.schema.utils import get_root_table
 from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
-from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs, ReferenceFollowupJobRequest
+from dlt.destinations.job_impl import ReferenceFollowupJobRequest
 
 from nilus.errors import DestinationError
 from nilus.runtime.destinations import lakehouse_load
@@ -159,7 +160,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
         """A load file alone does nothing; when all of a table and its child tables are there, one job loads them."""
         if ReferenceFollowupJobRequest.is_reference_job(file_path):
             return TableLoadJob(file_path)
-        return FinalizedLoadJobWithFollowupJobs(file_path)
+        return FileJob(file_path)
 
     def create_table_chain_completed_followup_jobs(
         self,
@@ -221,7 +222,8 @@ class LakehouseClient(JobClientBase, WithStateSync):
         table = self.lake.table(self.namespace, name)
         if table is None:
             properties = LEDGER_PROPERTIES if internal else TABLE_PROPERTIES
-            make_table(self.lake, self.namespace, name, columns, properties)
+            layout = Layout() if internal else self._layout()
+            make_table(self.lake, self.namespace, name, columns, properties, layout)
         else:
             lakehouse_load.patiently(lambda: evolve(self._existing(name), columns))
         if self.layout and not internal:
@@ -265,6 +267,13 @@ class LakehouseClient(JobClientBase, WithStateSync):
 
     def _name(self, name: str) -> str:
         return self.schema.naming.normalize_identifier(name)
+
+
+class FileJob(RunnableLoadJob, HasFollowupJobs):
+    """Stands for one load file and does nothing; a job that were finished from the start would cost dlt a second."""
+
+    def run(self) -> None:
+        """Called by dlt, in one of its threads."""
 
 
 class TableLoadJob(RunnableLoadJob):

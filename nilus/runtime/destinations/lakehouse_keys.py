@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROW: Final = "__nilus_row"
 _RANK: Final = "__nilus_rank"
+_THERE: Final = "__nilus_there"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Incoming:
             if len(key) == 1:
                 (name,) = key
                 hit = pc.is_in(rows.column(name), value_set=values.column(name).combine_chunks(), skip_nulls=True)
-                found |= hit.to_numpy(zero_copy_only=False) if isinstance(hit, pa.Array) else _flat(hit)
+                found |= np.asarray(hit)
                 continue
             numbered = rows.select(key).append_column(_ROW, pa.array(np.arange(rows.num_rows)))
             hits = numbered.join(values, keys=list(key), join_type="left semi").column(_ROW)
@@ -152,6 +153,7 @@ class Incoming:
         """Return the numbers of the rows that stay when of each primary key one does."""
         import numpy as np
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         number = np.arange(rows.num_rows)
         if not self.rule.primary:
@@ -160,19 +162,18 @@ class Incoming:
             column, direction = self.rule.dedup
             ordered = rows.select([column]).append_column(_ROW, pa.array(number))
             # The one that stays comes last, and null never wins.
-            by = [(column, "ascending" if direction == "desc" else "descending"), (_ROW, "ascending")]
-            number = ordered.take(_sorted(ordered, by)).column(_ROW).to_numpy()
+            by = [
+                (_THERE, "ascending"),
+                (column, "ascending" if direction == "desc" else "descending"),
+                (_ROW, "ascending"),
+            ]
+            there = pc.is_valid(ordered.column(column))
+            number = ordered.append_column(_THERE, there).sort_by(by).column(_ROW).to_numpy()
         rank = np.empty(rows.num_rows, dtype=np.int64)
         rank[number] = np.arange(rows.num_rows)
         grouped = rows.select(self.rule.primary).append_column(_RANK, pa.array(rank))
         best = grouped.group_by(list(self.rule.primary)).aggregate([(_RANK, "max")]).column(f"{_RANK}_max")
         return number[best.to_numpy()]
-
-
-def _sorted(rows: pa.Table, by: list[tuple[str, str]]) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return pc.sort_indices(rows, sort_keys=by, null_placement="at_start")
 
 
 def _marked(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -183,6 +184,3 @@ def _marked(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.fill_null(column, False)
     return pc.is_valid(column)
 
-
-def _flat(column: pa.ChunkedArray) -> Any:
-    return column.to_numpy()

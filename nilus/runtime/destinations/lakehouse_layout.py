@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from nilus.errors import DestinationError
 
 if TYPE_CHECKING:
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table, Transaction
+    from pyiceberg.table.sorting import SortOrder
 
 log = logging.getLogger("nilus")
 
@@ -60,6 +62,32 @@ class Layout:
         entries = enumerate(self.partition_by)
         ordered = sorted(entries, key=lambda item: _index(item[1], item[0]))
         return [_field(entry, schema) for _, entry in ordered]
+
+    def spec(self, schema: Schema) -> PartitionSpec:
+        """Return the partition spec of a table that is made with `schema`.
+
+        Raises:
+            DestinationError: a transform does not go with the type of its column.
+        """
+        from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
+
+        fields = [
+            PartitionField(schema.find_field(column).field_id, PARTITION_FIELD_ID_START + number, transform, name)
+            for number, (column, transform, name) in enumerate(self.of(schema).fields(schema))
+        ]
+        return PartitionSpec(*fields)
+
+    def order(self, schema: Schema) -> SortOrder:
+        """Return the sort order of a table that is made with `schema`."""
+        from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortField, SortOrder
+        from pyiceberg.transforms import IdentityTransform
+
+        columns = self.of(schema).cluster_by
+        fields = [
+            SortField(schema.find_field(column).field_id, IdentityTransform(), null_order=NullOrder.NULLS_LAST)
+            for column in columns
+        ]
+        return SortOrder(*fields) if fields else UNSORTED_SORT_ORDER
 
     def arrange(self, transaction: Transaction, table: Table) -> None:
         """Bring a table's partition spec and sort order to what is asked for, where they differ.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_commit import Change, commit, drop_all, write
+from nilus.runtime.destinations.lakehouse_layout import Layout
 from nilus.runtime.destinations.lakehouse_types import arrow_schema, evolve, new_schema
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def make_table(
     name: str,
     columns: Iterable[Mapping[str, Any]],
     properties: Mapping[str, str],
+    layout: Layout | None = None,
 ) -> None:
     """Make a table in a namespace, and the namespace; another run that makes them in the same moment is as good."""
     from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
@@ -114,8 +116,15 @@ def make_table(
         if not lake.has_namespace(namespace):
             raise
     listed = list(columns)
+    schema, layout = new_schema(listed), layout or Layout()
     try:
-        lake.catalog.create_table((namespace, name), schema=new_schema(listed), properties=dict(properties))
+        lake.catalog.create_table(
+            (namespace, name),
+            schema=schema,
+            partition_spec=layout.spec(schema),
+            sort_order=layout.order(schema),
+            properties=dict(properties),
+        )
     except TableAlreadyExistsError:
         table = lake.table(namespace, name)
         if table is None:

@@ -21,7 +21,7 @@ def iceberg_type(column: Mapping[str, Any]) -> IcebergType:
     """Return the Iceberg type of a column of dlt's.
 
     Integers are always `long`, so that no column has to be widened because the first rows held small numbers. Times
-    are microseconds: what is finer is cut off. Nested values are JSON texts.
+    are microseconds. Nested values are JSON texts.
     """
     from pyiceberg import types
 
@@ -159,9 +159,7 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         return _as_json(column)
     if pa.types.is_string(kind) and pa.types.is_boolean(column.type):
         return column.cast(pa.string())
-    # Nanoseconds are cut off to what Iceberg's times hold; every other loss is an error.
-    finer = pa.types.is_temporal(kind) and getattr(column.type, "unit", "") == "ns"
-    return column.cast(kind, safe=not finer)
+    return column.cast(kind)
 
 
 def _as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,7 +1,7 @@
 """dlt's SQLAlchemy destination with what SQLite and MySQL need on top of it.
 
-Times are stored in UTC whatever offset they come with, JSON once and not twice, texts and bytes of any length;
-databases are made so that keys that differ in case are different keys; and a merge changes its table in one transaction.
+Times are stored in UTC whatever offset they come with, JSON once and not twice, texts and bytes of any length; databases
+are made so that keys that differ in case are different keys; and a merge changes its table in one transaction.
 """
 
 from __future__ import annotations

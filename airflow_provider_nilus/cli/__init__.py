@@ -1,0 +1,1 @@
+"""`airflow nilus state …` and `nilus-state …`: what people do with records."""

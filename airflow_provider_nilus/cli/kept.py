@@ -1,0 +1,250 @@
+"""Records as the metadata database has them, for commands: tasks cannot read it, and commands are no tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nilus.state.record import Record
+from airflow_provider_nilus.state.variable import PREFIX, shadow_name, variable_name
+from airflow_provider_nilus.state.xcom import XCOM_KEY, read_value
+from nilus.errors import NilusError, StateError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+_OVER = ("success", "failed", "skipped", "removed", "upstream_failed")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task whose XComs keep a record; `map_index` is -1 where it is not mapped."""
+
+    dag_id: str
+    task_id: str
+    map_index: int = -1
+
+    @property
+    def key(self) -> str:
+        """The state key it has by default."""
+        return f"{self.dag_id}.{self.task_id}" + ("" if self.map_index < 0 else f".{self.map_index}")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a key.
+
+    Attributes:
+        key: the state key; of a Variable that cannot be read, what its name says.
+        task: the task whose XCom it is; None for a Variable.
+        name: the Variable's name, or the run whose XCom it is.
+        record: None if it cannot be read.
+        trouble: why not.
+        size: in bytes; 0 where nothing is kept yet.
+    """
+
+    key: str
+    task: Task | None
+    name: str
+    record: Record | None
+    trouble: StateError | None = None
+    size: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return f"Variable {self.name}" if self.task is None else f"XCom of {self.task.key}, run {self.name or 'none'}"
+
+
+def all_records() -> list[Kept]:
+    """Return what is kept in Variables and in XComs, in the order of the keys."""
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = [*_variables(session), *_xcoms(session)]
+    return sorted(found, key=lambda kept: kept.key)
+
+
+def find(key: str, task: Task | None = None) -> Kept:
+    """Return what is kept of a key.
+
+    Args:
+        key: the state key.
+        task: where to look and to write, if no record names the key: a task that keeps its state in XComs.
+
+    Raises:
+        StateError: it is kept twice, in a Variable and in XComs.
+    """
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        variable = next(_variables(session, variable_name(key), key), None)
+        xcoms = [kept for kept in _xcoms(session, task) if kept.key == key or kept.task == task]
+    if task is not None:
+        return xcoms[0] if xcoms else Kept(key, task, "", Record(key=key))
+    if variable and xcoms:
+        raise StateError(
+            f"The state of {key!r} is kept twice",
+            expected="one record",
+            found=f"{variable.place}, and {xcoms[0].place}",
+            remedy="name the task with --dag-id and --task-id, or delete the one that is not used any more",
+        )
+    if len(xcoms) > 1:
+        return max(
+            xcoms, key=lambda kept: kept.record.moved_at.timestamp() if kept.record and kept.record.moved_at else 0
+        )
+    return variable or next(iter(xcoms), Kept(key, None, variable_name(key), Record(key=key)))
+
+
+def write(kept: Kept, record: Record) -> Kept:
+    """Keep a record in the place of another one.
+
+    Returns:
+        Where it is now.
+
+    Raises:
+        StateError: it is shadowed, or the task is not over.
+    """
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        if kept.task is None:
+            _write_variable(session, kept.name, record)
+            return replace(kept, record=record)
+        run_id = _newest_run(session, kept.task)
+        _write_xcom(session, kept.task, run_id, record)
+        return replace(kept, record=record, name=run_id)
+
+
+def _variables(session: Session, name: str | None = None, key: str | None = None) -> Iterator[Kept]:
+    from airflow.models import Variable
+    from sqlalchemy import select
+
+    named = Variable.key == name if name else Variable.key.startswith(PREFIX, autoescape=True)
+    for variable in session.scalars(select(Variable).where(named)):
+        text = variable.val or ""
+        yield _kept(key or _key_in(text) or variable.key.removeprefix(PREFIX), None, variable.key, text)
+
+
+def _xcoms(session: Session, task: Task | None = None) -> Iterator[Kept]:
+    """Yield of each task the record that was written last."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    columns = (XComModel.dag_id, XComModel.task_id, XComModel.map_index, XComModel.run_id)
+    query = select(*columns).where(XComModel.key == XCOM_KEY).order_by(XComModel.timestamp)
+    if task is not None:
+        query = query.where(
+            XComModel.dag_id == task.dag_id, XComModel.task_id == task.task_id, XComModel.map_index == task.map_index
+        )
+    newest = {Task(dag_id, task_id, index): run_id for dag_id, task_id, index, run_id in session.execute(query)}
+    for owner, run_id in newest.items():
+        value = _xcom_value(session, owner, run_id)
+        text = value if isinstance(value, str) else ""
+        yield _kept(_key_in(text) or owner.key, owner, run_id, text)
+
+
+def _xcom_value(session: Session, task: Task, run_id: str) -> Any:
+    from airflow.models.xcom import XComModel
+    from airflow.sdk.execution_time.xcom import XCom
+    from sqlalchemy import select
+
+    row: Any = session.scalars(
+        select(XComModel).where(
+            XComModel.dag_id == task.dag_id,
+            XComModel.task_id == task.task_id,
+            XComModel.map_index == task.map_index,
+            XComModel.run_id == run_id,
+            XComModel.key == XCOM_KEY,
+        )
+    ).one()
+    return XCom.deserialize_value(row)
+
+
+def _key_in(text: str) -> str | None:
+    import json
+
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    key = document.get("key") if isinstance(document, dict) else None
+    return key if isinstance(key, str) else None
+
+
+def _kept(key: str, task: Task | None, name: str, text: str) -> Kept:
+    try:
+        record = read_value(key, text)
+    except NilusError as error:
+        trouble = error if isinstance(error, StateError) else StateError(str(error))
+        return Kept(key, task, name, None, trouble, len(text))
+    return Kept(key, task, name, record, None, len(text))
+
+
+def _write_variable(session: Session, name: str, record: Record) -> None:
+    from airflow.models import Variable
+    from sqlalchemy import select
+
+    shadow = shadow_name(name)
+    if shadow in os.environ:
+        raise StateError(
+            f"The state record of {record.key!r} is hidden by an environment variable",
+            expected=f"the Variable {name!r} in Airflow's own database",
+            found=f"{shadow} in the environment, which Airflow reads first and cannot write",
+            remedy="remove it from the deployment's environment",
+        )
+    variable = session.scalars(select(Variable).where(Variable.key == name)).one_or_none()
+    if variable is None:
+        variable = Variable(key=name)  # type: ignore[no-untyped-call]
+        session.add(variable)
+    variable.set_val(record.to_json())  # type: ignore[no-untyped-call]
+    variable.description = f"State of {record.key}, version {record.version}"
+
+
+def _newest_run(session: Session, task: Task) -> str:
+    """Return the run with the newest logical date: what is kept there is what the next run finds.
+
+    Raises:
+        StateError: there is none, or a task instance is not over, which would remove what is kept there.
+    """
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select
+
+    query = (
+        select(TaskInstance.run_id, TaskInstance.state)
+        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+        .where(
+            TaskInstance.dag_id == task.dag_id,
+            TaskInstance.task_id == task.task_id,
+            TaskInstance.map_index == task.map_index,
+            DagRun.logical_date.is_not(None),
+        )
+        .order_by(DagRun.logical_date.desc())
+    )
+    found = [(run_id, None if state is None else str(state)) for run_id, state in session.execute(query)]
+    open_ = [run_id for run_id, state in found if state not in _OVER]
+    if open_ or not found:
+        raise StateError(
+            f"There is no XCom in which a record of {task.key!r} could be kept now",
+            expected="a task instance with a logical date, and none that is not over: its start removes its XComs",
+            found=f"run {open_[0]} is not over" if open_ else "no run of this task",
+            remedy="try again when the task has run" if open_ else "see whether --dag-id and --task-id are right",
+        )
+    return found[0][0]
+
+
+def _write_xcom(session: Session, task: Task, run_id: str, record: Record) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.sdk.execution_time.xcom import XCom
+
+    where: dict[str, Any] = {
+        "dag_id": task.dag_id,
+        "task_id": task.task_id,
+        "run_id": run_id,
+        "map_index": task.map_index,
+    }
+    value: Any = XCom.serialize_value(record.to_json(), key=XCOM_KEY, **where)
+    XComModel.set(XCOM_KEY, value, **where, serialize=False, session=session)

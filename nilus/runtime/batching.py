@@ -1,0 +1,101 @@
+"""The fast path: rows that a source yields one by one, or in lists, go through dlt by column.
+
+What dlt decides, it decides itself, in the same order and on the same rows: names, types, hints, contracts, cursors.
+Three of its parts are stood in for while a source is extracted and normalized: the iterator over the items of
+resources (`row_lists`), the writers of files between the steps (`chunk_files`) and the normalizer (`column_normalizer`).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+from dlt.common.data_writers import writers
+from dlt.common.json import json
+from dlt.extract import DltSource, extract, storage
+from dlt.normalize import worker
+
+from nilus.runtime.chunk_files import BoundedStorage, ColumnWriter, TableWriter
+from nilus.runtime.column_normalizer import ColumnNormalizer
+from nilus.runtime.row_lists import RowListIterator, resources_in_lists
+
+log = logging.getLogger("nilus")
+
+AUTO: Final = "auto"
+OFF: Final = "off"
+MODES: Final = (AUTO, OFF)
+
+_COLLECTED_AFTER = 20_000
+"""So many more containers than before are alive when Python looks for cycles among the newest; its default is 700."""
+
+
+@contextmanager
+def batched(source: DltSource, mode: str, file_format: str | None) -> Iterator[None]:
+    """Extract and normalize `source` by column for the time of the block.
+
+    Not from several threads at once: what is stood in for belongs to the process.
+
+    Args:
+        source: its resources have all their steps.
+        mode: `auto`, or `off` for dlt's own way throughout.
+        file_format: of the load files. Columns are written as parquet; for other formats rows are only taken in lists.
+    """
+    if mode == OFF:
+        yield
+        return
+    by_column = file_format == "parquet" and json._impl_name == "orjson"
+    iterator = type(
+        "SourceRowLists", (RowListIterator,), {"resources": resources_in_lists(source), "defers_sets": by_column}
+    )
+    with ExitStack() as stack:
+        stack.enter_context(_seldom_collected())
+        stack.enter_context(_attribute(extract, "PipeIterator", iterator))
+        if by_column:
+            stack.enter_context(_attribute(storage, "ExtractorItemStorage", BoundedStorage))
+            stack.enter_context(_attribute(worker, "JsonLItemsNormalizer", ColumnNormalizer))
+            for writer in (ColumnWriter, TableWriter):
+                stack.enter_context(_item(writers.WRITER_SPECS, writer.writer_spec(), writer))
+        else:
+            log.info("Rows are normalized one by one: load files are %s, not parquet", file_format or "of dlt's choice")
+        yield
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let Python look for cycles in fewer objects, and less often, for the time of the block.
+
+    Tens of thousands of rows are alive at a time. Python takes them for a leak and searches all that was ever imported,
+    again and again: with nested rows that took longer than everything else together.
+    """
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_AFTER, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+@contextmanager
+def _attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _item(owner: dict[Any, Any], key: Any, value: Any) -> Iterator[None]:
+    before = owner[key]
+    owner[key] = value
+    try:
+        yield
+    finally:
+        owner[key] = before

@@ -1,0 +1,222 @@
+"""Rows of a generator taken in lists: each row goes through the resource's steps by itself, and they are written together.
+
+dlt carries every item a generator yields through a machine made for futures, forks and nested generators, which costs
+a row many times what its steps cost. Here a generator is asked for its rows, and each is put through the steps in the
+moment it comes, before the next is asked for, as dlt does it; what has gone through is handed to dlt in lists, at the
+end of the pipe. Whatever is not a row or a list of rows goes dlt's way from where it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, ClassVar
+
+from dlt.common.exceptions import PipelineException
+from dlt.common.utils import get_callable_name
+from dlt.extract import DltSource
+from dlt.extract.exceptions import (
+    DltSourceException,
+    ExtractorException,
+    InvalidStepFunctionArguments,
+    PipeException,
+    ResourceExtractionError,
+)
+from dlt.extract.incremental import IncrementalResourceWrapper
+from dlt.extract.items import DataItemWithMeta, ResolvablePipeItem, SourcePipeItem
+from dlt.extract.pipe import ForkPipe, Pipe
+from dlt.extract.pipe_iterator import PipeIterator
+
+from nilus.runtime.chunk_files import estimated_bytes
+from nilus.runtime.rows import SetsToLists
+from nilus.runtime.type_hints import CastFrames
+from nilus.runtime.window import Window
+
+MAX_ROWS = 2_000
+MAX_BYTES = 4_000_000
+MAX_SECONDS = 1.0
+"""A list is handed on when it has so many rows, takes about so much memory, or is so old."""
+
+_FIRST_ROWS = 64
+_OWN_MODULES = "nilus.runtime."
+_DLT_ERRORS = (PipelineException, ExtractorException, DltSourceException, PipeException)
+
+
+def resources_in_lists(source: DltSource) -> frozenset[str]:
+    """Return the names of the resources whose rows may be taken in lists.
+
+    Where two resources share a table, dlt takes a row of each in turn, and the order in which their columns come
+    depends on it.
+    """
+    selected = list(source.selected_resources.values())
+    tables = [resource.table_name if isinstance(resource.table_name, str) else None for resource in selected]
+    return frozenset(
+        resource.name
+        for resource, table in zip(selected, tables, strict=True)
+        if len(selected) == 1 or (table is not None and tables.count(table) == 1 and None not in tables)
+    )
+
+
+class RowListIterator(PipeIterator):
+    """dlt's iterator over the items of all resources, with rows in lists.
+
+    `resources` are the names of those whose rows are taken so; `defers_sets` says that whoever writes the rows writes
+    sets as lists.
+    """
+
+    resources: ClassVar[frozenset[str]] = frozenset()
+    defers_sets: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        max_parallel_items: int,
+        workers: int,
+        futures_poll_interval: float,
+        sources: list[SourcePipeItem],
+        next_item_mode: Any,
+    ) -> None:
+        taken = [self._in_lists(source) for source in sources]
+        super().__init__(max_parallel_items, workers, futures_poll_interval, taken, next_item_mode)
+
+    def _in_lists(self, source: SourcePipeItem) -> SourcePipeItem:
+        pipe = source.pipe
+        if not isinstance(pipe, Pipe) or pipe.name not in self.resources or pipe.has_parent:
+            return source
+        if any(isinstance(step, ForkPipe) for step in pipe.steps):  # a transformer takes its rows one by one
+            return source
+        rows = _RowLists(pipe, source.item, defers_sets=self.defers_sets).run()
+        if inspect.isgenerator(source.item):
+            rows.__name__, rows.__qualname__ = source.item.__name__, source.item.__qualname__
+        return source._replace(item=rows)
+
+
+class _RowLists:
+    """The rows of one pipe.
+
+    Args:
+        pipe: as dlt has made it ready for this extraction.
+        items: its generator.
+        defers_sets: whether sets may stay in rows if no other step looks at them.
+    """
+
+    def __init__(self, pipe: Pipe, items: Iterator[Any], *, defers_sets: bool) -> None:
+        self._pipe = pipe
+        self._items = items
+        self._last = len(pipe) - 1
+        steps = list(enumerate(pipe.steps))[pipe._gen_idx + 1 :]
+        whole = len(steps)
+        while whole and _takes_lists(steps[whole - 1][1]):
+            whole -= 1
+        self._steps: list[tuple[int, Callable[..., Any]]] = steps[:whole]  # type: ignore[assignment]
+        """What is done to each item as it comes."""
+        self._list_steps: list[tuple[int, Callable[..., Any]]] = [
+            (number, step)  # type: ignore[misc]
+            for number, step in steps[whole:]
+            if not (defers_sets and _leaves_alone(step, steps[number - pipe._gen_idx :]))
+        ]
+        """What is done to the list: steps of ours, which nobody can tell from being done row by row."""
+        self._rows: list[Any] = []
+        self._limit = _FIRST_ROWS
+        self._since = time.monotonic()
+
+    def run(self) -> Generator[Any, None, None]:
+        """Yield lists of rows that are through, and everything else as it came."""
+        clock = time.monotonic
+        steps = self._steps
+        try:
+            for item in self._items:
+                step = self._last
+                result: Any = item
+                meta = None
+                if steps and type(item) in (dict, list):
+                    result, step, meta = self._through(item)
+                    if result is None:
+                        continue
+                if type(result) is dict and step == self._last and meta is None:
+                    self._rows.append(result)
+                elif _is_rows(result) and step == self._last and meta is None:
+                    self._rows.extend(result)
+                else:
+                    yield from self._flush()
+                    if result is item and (not steps or type(item) not in (dict, list)):
+                        yield item
+                    else:
+                        # What is no row has not been through the steps that take lists.
+                        behind = steps[-1][0] if step == self._last and steps else step
+                        yield ResolvablePipeItem(result, behind, self._pipe, meta)
+                    continue
+                if len(self._rows) >= self._limit or clock() - self._since > MAX_SECONDS:
+                    yield from self._flush()
+            yield from self._flush()
+        finally:
+            if inspect.isgenerator(self._items):
+                self._items.close()
+
+    def _through(self, item: Any) -> tuple[Any, int, Any]:
+        """Put an item through the steps; return what came out, behind which step, and with what metadata."""
+        meta = None
+        for number, step in self._steps:
+            item = self._call(step, item, meta)
+            if item is None:
+                return None, number, meta
+            if isinstance(item, DataItemWithMeta):
+                meta = item.meta
+                item = item.data
+            if type(item) not in (dict, list):
+                return item, number, meta
+        if meta is not None:
+            return item, self._steps[-1][0], meta
+        return item, self._last, meta
+
+    def _call(self, step: Callable[..., Any], item: Any, meta: Any) -> Any:
+        try:
+            return step(item, meta=meta)
+        except TypeError as error:
+            raise InvalidStepFunctionArguments(
+                self._pipe.name, get_callable_name(step), inspect.signature(step), str(error)
+            ) from error
+        except _DLT_ERRORS:
+            raise
+        except Exception as error:
+            raise ResourceExtractionError(self._pipe.name, step, str(error), "transform") from error
+
+    def _flush(self) -> Iterator[ResolvablePipeItem]:
+        self._since = time.monotonic()
+        rows: Any = self._rows
+        if not rows:
+            return
+        self._rows = []
+        self._limit = max(1, min(MAX_ROWS, int(MAX_BYTES / estimated_bytes(rows))))
+        for _, step in self._list_steps:
+            rows = self._call(step, rows, None)
+            if not rows:
+                return
+        yield ResolvablePipeItem(rows, self._last, self._pipe, None)
+
+
+def _is_rows(item: Any) -> bool:
+    return type(item) is list and bool(item) and type(item[0]) is dict
+
+
+def _takes_lists(step: Any) -> bool:
+    """Tell whether a step does to a list what it does to each of its rows, unseen by the source."""
+    if isinstance(step, IncrementalResourceWrapper):
+        step = step.incremental
+        if step is None:
+            return True
+    # A cursor moves with each row, and a source may look at it; a window has none.
+    return isinstance(step, Window) or type(step).__module__.startswith(_OWN_MODULES)
+
+
+def _leaves_alone(step: Any, following: list[tuple[int, Any]]) -> bool:
+    """Tell whether a step can be left out, because whoever writes the rows does it, and no step before looks at them."""
+    if isinstance(step, IncrementalResourceWrapper) and step.incremental is None:
+        return True
+    if isinstance(step, CastFrames):
+        return True
+    return isinstance(step, SetsToLists) and all(
+        isinstance(other, (SetsToLists, CastFrames))
+        or (isinstance(other, IncrementalResourceWrapper) and other.incremental is None)
+        for _, other in following
+    )

@@ -1,0 +1,51 @@
+"""Every message of state has its section in docs/state.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PLACES = [
+    *(PROJECT / "nilus" / "runtime" / name for name in ("recovery.py", "adoption.py", "reading.py")),
+    *sorted((PROJECT / "airflow_provider_nilus" / "state").glob("*.py")),
+    *sorted((PROJECT / "airflow_provider_nilus" / "cli").glob("*.py")),
+]
+ERRORS = {"StateError", "StateConflict"}
+
+
+def messages() -> set[str]:
+    """Return what every `StateError` and `StateConflict` says, with … for what a run fills in."""
+    return {
+        _text(call.args[0])
+        for place in PLACES
+        for call in ast.walk(ast.parse(place.read_text()))
+        if isinstance(call, ast.Call) and _name(call.func) in ERRORS and call.args
+    } - {"…"}
+
+
+def _name(function: ast.expr) -> str:
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _text(argument: ast.expr) -> str:
+    if isinstance(argument, ast.Constant):
+        return str(argument.value)
+    if isinstance(argument, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in argument.values)
+    return "…"
+
+
+SECTIONS = set(re.findall(r"^### (.+)$", (PROJECT / "docs" / "state.md").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("message", sorted(messages()))
+def test_every_message_has_its_section(message):
+    assert message in SECTIONS
+
+
+def test_every_section_is_about_a_message():
+    assert messages() == SECTIONS
