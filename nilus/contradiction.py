@@ -133,7 +133,7 @@ def _remedy(contradictions: Sequence[Contradiction], names: Sequence[NormalizedN
     return (
         f"Either change the source's requirements so that {fitting} will do (a package that is installed need not be "
         f"listed at all); or change the image of the workers so that {listed} is installed in it, "
-        f"{_obstacle(contradictions, installed)}."
+        f'{_obstacle(contradictions, installed)}; or give the task an environment of its own: environment="isolated".'
     )
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,11 @@ class Interpreter:
         return cls(
             executable, tuple(answer["identity"]), (), answer["base"], answer["version"], dict(answer["markers"])
         )
+
+    def outermost(self) -> Interpreter:
+        """Return the installation itself, where this is a link to one or a virtual environment's."""
+        real = os.path.realpath(self.base or self.executable)
+        return replace(self, executable=real, base=real, path=()) if Path(real).exists() else self
 
     def answer(self) -> dict[str, Any]:
         """Return what it has answered, as JSON-able data, for `from_answer`."""

@@ -70,12 +70,10 @@ def prepare_isolated(
 def _python(
     settings: EnvironmentSettings, isolation: Isolation, deadline: Deadline
 ) -> tuple[Interpreter, RuntimeNeeds]:
-    if not isolation.python:
-        own = Interpreter.current()
-        # Not that of the worker's own virtual environment: all that stand on one interpreter share what is made here.
-        executable = own.base if Path(own.base).exists() else own.executable
-        return dataclasses.replace(own, executable=executable), runtime_needs(isolation.extras)
     needs = runtime_needs(isolation.extras)
+    if not isolation.python:
+        # Not that of the worker's own virtual environment: all that stand on one installation share what is made here.
+        return Interpreter.current().outermost(), needs
     found = find_python(
         isolation.python,
         requires_python=needs.requires_python,
@@ -83,7 +81,7 @@ def _python(
         uv_settings=settings_of(os.environ, settings.index),
         deadline=deadline,
     )
-    return found, runtime_needs(isolation.extras, found.markers)
+    return found.outermost(), runtime_needs(isolation.extras, found.markers)
 
 
 def _without_nilus(asked: Requirements) -> Requirements:

@@ -38,7 +38,8 @@ def check_python(wanted: str) -> None:
     Raises:
         DependencyError: it cannot.
     """
-    if not (_VERSION.fullmatch(wanted) or Path(wanted).is_absolute()):
+    # A number is a common slip, and 3.10 is none: it is 3.1.
+    if not isinstance(wanted, str) or not (_VERSION.fullmatch(wanted) or Path(wanted).is_absolute()):
         raise DependencyError(
             "The operator's `python` is not known.",
             expected='a version, "3.12" or "3.12.1", or the absolute path of an interpreter',
@@ -123,7 +124,7 @@ def _remembered(wanted: str, cache_dir: Path, uv_settings: UvSettings, deadline:
 def _search_path(variables: Mapping[str, str]) -> str:
     folders = [folder for folder in variables.get("PATH", os.defpath).split(os.pathsep) if Path(folder).name != "shims"]
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path(variables.get("HOME", os.sep), ".pyenv"))
-    return os.pathsep.join([*folders, *map(str, sorted(pyenv.glob("versions/3.*/bin")))])
+    return os.pathsep.join([*folders, *map(str, sorted(pyenv.glob("versions/3.1*/bin")))])
 
 
 def _file(interpreter: Interpreter) -> list[Any]:
@@ -159,5 +160,9 @@ def _listed(uv: Uv) -> str:
         pythons = uv.pythons()
     except UvFailed:
         pythons = {}
-    found = {version: path for path, version in reversed(pythons.items())}
-    return ", ".join(f"{version} ({path})" for version, path in sorted(found.items())) or "no Python at all"
+    found = sorted({version: path for path, version in reversed(pythons.items())}.items(), key=_by_number)
+    return ", ".join(f"{version} ({path})" for version, path in found) or "no Python at all"
+
+
+def _by_number(found: tuple[str, str]) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", found[0])]

@@ -6,6 +6,8 @@ import ast
 from pathlib import Path
 
 _FOLDER = "bin"
+# How a script begins whose interpreter's path is too long for its first line, or relative: text to Python.
+_BY_SHELL = b"'''exec' "
 # At the end of the path, as the process that runs the source has it, with its `.pth` files.
 _ADDED = (
     "import os as _os, site as _site; "
@@ -32,7 +34,8 @@ def complete(folder: Path) -> None:
 
 def _complete(path: Path) -> None:
     content = path.read_bytes()
-    if not content.startswith(b"#!") or b"python" not in content.partition(b"\n")[0] + content[:512]:
+    first, _, rest = content.partition(b"\n")
+    if not first.startswith(b"#!") or not (b"python" in first or rest.startswith(_BY_SHELL)):
         return
     try:
         text = content.decode("utf-8")

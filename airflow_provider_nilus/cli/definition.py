@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 _VERBS = "airflow_provider_nilus.cli.verbs"
 
@@ -69,16 +72,21 @@ def verbs() -> tuple[Any, ...]:
     )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run `nilus-state`, the same verbs where Airflow's command line takes none from providers."""
-    import argparse
+def parser() -> ArgumentParser:
+    """Return the parser of `nilus-state`: the same verbs, where Airflow's command line takes none from providers."""
+    from argparse import ArgumentParser
 
-    parser = argparse.ArgumentParser(prog="nilus-state", description="Look at and change incremental state.")
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    made = ArgumentParser(prog="nilus-state", description="Look at and change incremental state.")
+    subparsers = made.add_subparsers(dest="verb", metavar="VERB", required=True)
     for command in verbs():
         sub = subparsers.add_parser(command.name, help=command.help, description=command.help)
         for arg in command.args:
             arg.add_to_parser(sub)
         sub.set_defaults(func=command.func)
-    arguments = parser.parse_args(argv)
+    return made
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `nilus-state`."""
+    arguments = parser().parse_args(argv)
     arguments.func(arguments)

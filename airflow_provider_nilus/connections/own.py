@@ -12,15 +12,16 @@ from nilus.errors import DestinationError
 
 DEPOT_SCHEME = "dataos"
 
-_STORES = ("s3", "gs", "az", "file")
+_AZURE = ("az", "abfs", "abfss")
+_STORES = ("s3", "gs", "gcs", "file", *_AZURE)
 
 # Where login and password are no part of the address: dlt's names for them.
 _LOGIN_FIELDS = {
     "s3": ("aws_access_key_id", "aws_secret_access_key"),
     "athena": ("aws_access_key_id", "aws_secret_access_key"),
-    "az": ("azure_storage_account_name", "azure_storage_account_key"),
+    **dict.fromkeys(_AZURE, ("azure_storage_account_name", "azure_storage_account_key")),
 }
-_WITHOUT_LOGIN = ("duckdb", "sqlite", "file", "gs", "bigquery", "custom", *_LOGIN_FIELDS)
+_WITHOUT_LOGIN = ("duckdb", "sqlite", "bigquery", "custom", "athena", *_STORES)
 
 
 def _address(fields: Fields, path: str) -> str:

@@ -31,7 +31,8 @@ def reach(sink: ResolvedSink) -> None:
 def _file(sink: ResolvedSink) -> None:
     path = Path(unquote("/" + sink.address.partition("?")[0].partition("://")[2].lstrip("/")))
     existing = path if path.exists() else next(folder for folder in path.parents if folder.exists())
-    if not os.access(existing, os.W_OK):
+    is_below_file = existing != path and not existing.is_dir()
+    if is_below_file or not os.access(existing, os.W_OK):
         raise _unreachable(sink, f"{path} cannot be written")
 
 
@@ -45,8 +46,9 @@ def _postgres(sink: ResolvedSink) -> None:
 
 
 def _mysql(sink: ResolvedSink) -> None:
-    from nilus.runtime.destinations.mysql import driver_url
     from sqlalchemy import create_engine
+
+    from nilus.runtime.destinations.mysql import driver_url
 
     engine = create_engine(driver_url(sink.address), connect_args={"connect_timeout": _TIMEOUT_SECONDS})
     try:
@@ -59,10 +61,9 @@ def _log_in(sink: ResolvedSink) -> None:
     """Let dlt's client log in, as a run would."""
     import tempfile
 
-    from nilus.runtime.destinations.connecting import CONFIGURATION, connect
-
     from nilus.runtime.context import isolated
     from nilus.runtime.destinations import sink as make_sink
+    from nilus.runtime.destinations.connecting import CONFIGURATION, connect
     from nilus.runtime.job import SinkSpec
 
     spec = SinkSpec(

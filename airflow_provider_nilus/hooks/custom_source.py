@@ -143,6 +143,7 @@ class NilusHook(BaseHook):
                 commit=checkout.commit,
                 on_rerun=options.on_rerun,
                 cleared=lambda run_ids: self._cleared(task_run, run_ids),
+                reran=self._first_try(options) > 1,
             )
             begun = turn.begin()
             base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
@@ -249,7 +250,10 @@ class NilusHook(BaseHook):
         )
 
         def sink() -> tuple[str | None, ...]:
-            return self._sink_of(workflow).address, workflow.sink.staging_bucket
+            sink = self._sink_of(workflow)
+            # A lakehouse's catalog and warehouse have addresses of their own.
+            others = (value for value in sink.credentials.values() if isinstance(value, str) and "://" in value)
+            return sink.address, workflow.sink.staging_bucket, *others
 
         return access.prepare(base_dir, checkout.path, sink)
 
@@ -258,6 +262,10 @@ class NilusHook(BaseHook):
         self._terminated = True
         if self._child is not None:
             self._child.terminate()
+
+    def _first_try(self, options: RunOptions) -> int:
+        """Return the first try that counts: a run's own XComs are gone when it starts, a Variable tells by itself."""
+        return options.first_try if self.state == "xcom" else 1
 
     def _store(self, task_run: TaskRun) -> StateStore:
         from airflow_provider_nilus.state.store import StateStore
@@ -347,7 +355,7 @@ class NilusHook(BaseHook):
             replaces=list(begun.replaces),
             removes_after=begun.removes_after,
             adopt=begun.adopt,
-            first_try=options.first_try if self.state == "xcom" else 1,
+            first_try=self._first_try(options),
             interval=options.interval,
             backfill=options.backfill,
             on_rerun=options.on_rerun,

@@ -40,6 +40,7 @@ def start(
     run_id: str,
     on_rerun: str,
     cleared: Callable[[list[str]], Iterable[str]],
+    reran: bool = False,
 ) -> Start:
     """Decide where a run starts from.
 
@@ -53,6 +54,7 @@ def start(
         on_rerun: `replace` removes the rows of the commits that are taken back, `append` leaves them, `rewind` takes
             back an older commit with all later ones although those have not been cleared.
         cleared: given run ids, returns those whose task instance has been cleared and not yet run again.
+        reran: the run was cleared, and the record cannot tell what it did before.
 
     Raises:
         StateError: the run's commit is not the newest, and later ones stand.
@@ -63,16 +65,19 @@ def start(
     removes = directed.removes if directed else ()
     removes_after = directed.removes_after if directed else None
     adopt = bool(directed and directed.adopt)
+    taken_back = 0
     if mine is None:
-        return Start(record, record.version, removes, record.known_load_ids, removes_after, adopt)
-    if on_rerun == "rewind":
+        taken_back = _open_at_the_end(commits, run_id, cleared) if reran else 0
+    elif on_rerun == "rewind":
         taken_back = mine + 1
     else:
         taken_back = _open_at_the_end(commits, run_id, cleared)
         if taken_back <= mine:
             raise _refusal(record, commits, mine, taken_back)
+    if not taken_back:
+        return Start(record, record.version, removes, record.known_load_ids, removes_after, adopt)
     if taken_back == len(commits) and record.truncated:
-        raise _too_old(record, commits[mine])
+        raise _too_old(record, commits[-1])
     replaces = () if on_rerun == "append" else tuple(i for commit in commits[:taken_back] for i in commit.load_ids)
     directive = Directive(
         verb="rerun",

@@ -32,6 +32,7 @@ class Turn:
         commit: the Git commit of the source that runs.
         on_rerun: the operator's argument.
         cleared: given run ids, returns those whose task instance has been cleared and not yet run again.
+        reran: the run was cleared, and the record cannot tell what it did before.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Turn:
         commit: str,
         on_rerun: str,
         cleared: Callable[[list[str]], Iterable[str]],
+        reran: bool = False,
     ) -> None:
         self._store = store
         self._key = key
@@ -52,6 +54,7 @@ class Turn:
         self._commit = commit
         self._on_rerun = on_rerun
         self._cleared = cleared
+        self._reran = reran
         self._record = Record(key=key)
         self._version = 0
         self._took_back = False
@@ -68,7 +71,7 @@ class Turn:
         """
         self._moved, self._begun = False, self._begun + 1
         record = self._store.read(self._key)
-        begun = start(record, run_id=self._run_id, on_rerun=self._on_rerun, cleared=self._cleared)
+        begun = start(record, run_id=self._run_id, on_rerun=self._on_rerun, cleared=self._cleared, reran=self._reran)
         self._record, self._version = begun.base, begun.version
         self._kept = _mark(record)
         self._took_back = begun.taken_back > 0
@@ -106,11 +109,13 @@ class Turn:
 
         Whoever comes next, if this run dies now, then removes what is left of them and goes on from the same place.
         """
-        if self._took_back:
-            revoke = getattr(self._store, "revoke", None)
-            if revoke is not None:
-                revoke(self._record, self._taken_back_runs)
-            self._write(self._record)
+        if not self._took_back:
+            return
+        self._refuse_if_changed()
+        revoke = getattr(self._store, "revoke", None)
+        if revoke is not None:
+            revoke(self._record, self._taken_back_runs)
+        self._write(self._record)
 
     def adopt(self, event: Adopted) -> None:
         """Lay the load of a run that died before its state was kept upon the record, and keep that at once."""
@@ -166,6 +171,7 @@ class Turn:
             rows=rows,
             state=state,
         )
+        self._refuse_if_changed()
         self._write(moved)
         log.info(
             "State: %r moved from version %d to %d by run %s (%d bytes)",
@@ -178,6 +184,10 @@ class Turn:
         self._record, self._version = moved, moved.version
 
     def _write(self, record: Record) -> None:
+        self._store.write(record)
+        self._kept = _mark(record)
+
+    def _refuse_if_changed(self) -> None:
         if _mark(self._store.read(self._key)) != self._kept:
             raise StateError(
                 f"The record of {self._key!r} was changed while run {self._run_id} was loading",
@@ -186,8 +196,6 @@ class Turn:
                 remedy="this run's rows are loaded, its state is not kept: run the task again, which settles that",
                 retryable=True,
             )
-        self._store.write(record)
-        self._kept = _mark(record)
 
 
 def _mark(record: Record) -> tuple[int, datetime | None]:

@@ -38,16 +38,19 @@ _MASKING_WORDS = (
 )
 
 _ALTERED = re.compile(r"\.[0-9a-f]{16}$")
+# A task asks for a Variable by a URL, into which Airflow puts the name as it is: `?` would end it, `/../` shorten it.
+_UNSAFE = re.compile(r"[^\w.:@=+~ /-]|/(?=/|$|\.{1,2}(?:/|$))", re.ASCII)
 
 
 def variable_name(key: str) -> str:
     """Return the name of the Variable that keeps a key's record.
 
-    The name is `nilus__` and the key. A key that is too long for a Variable's name, or holds a word for which Airflow
-    masks values, is altered and carries a digest, so that two keys never share a Variable.
+    The name is `nilus__` and the key. A key that is too long for a Variable's name, holds a word for which Airflow
+    masks values, or a character that does not reach Airflow's server as it is, is altered and carries a digest, so that
+    two keys never share a Variable.
     """
     name = PREFIX + key
-    readable = name
+    readable = _UNSAFE.sub("-", name)
     for word in sorted((*_MASKING_WORDS, *_configured_masking_words()), key=len, reverse=True):
         # Airflow looks for the word after folding every run of other characters into one underscore.
         pattern = r"(?:\W+|_)".join(map(re.escape, word.split("_")))

@@ -83,15 +83,22 @@ class XComStore:
         newest_first = sorted(entries, key=lambda entry: float(entry["load_id"]), reverse=True)
         for entry in newest_first[:_LOOKED_AT]:
             where = {name: entry[name] for name in ("dag_id", "task_id", "map_index", "run_id")}
-            record = self._get(key, where)
+            try:
+                record = self._get(key, where)
+            except StateError as error:
+                log.warning("State: the record that run %s has left is of no use: %s", where["run_id"], error.message)
+                continue
             if record is not None:
                 self._found = _newest(key, record, self._found)
                 return
 
     def revoke(self, record: Record, run_ids: Iterable[str]) -> None:
         """Put the record in place of those of runs whose commits are taken back."""
+        from airflow.sdk.execution_time.xcom import XCom
+
         for run_id in run_ids:
-            if run_id != self._run_id and self._get(record.key, {**self._task, "run_id": run_id}) is not None:
+            where = {**self._task, "run_id": run_id}
+            if run_id != self._run_id and XCom.get_one(key=XCOM_KEY, **where) is not None:
                 self._set(record.to_json(), run_id)
 
     def _set(self, text: str, run_id: str) -> None:

@@ -4,7 +4,8 @@ Each way gets the same packages from an index that this program serves on loopba
 them. *Cold* is the first time on a machine, uv's and pip's own caches empty; *warm* any later one. The worker's imports
 are not counted: they are the same for all. Beside the whole, the part before the program runs is given: getting hold of
 the packages. Airflow's way is given less to do than a source would need there: its environment holds neither dlt
-nor a driver. Prints a table and one line of JSON.
+nor a driver. An isolated environment of ours holds both, as real packages: those installed here, packed again.
+Prints a table and one line of JSON.
 
 Usage: run.py [--packages N] [--files N] [--runs N] [--json-only]
 """
@@ -31,15 +32,33 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "import importlib, sys\nfor name in sys.argv[1].split(','): importlib.import_module(name)\n"
 
+SINK = "postgresql://host/database"
+
 Way = Callable[[], float]
 """Gets hold of the packages and runs a program that imports them; returns the seconds the first part took."""
 
 
+def _module(*path: str) -> ModuleType:
+    """A module of the tests."""
+    found = ROOT.joinpath("tests", *path)
+    sys.path.insert(0, str(found.parent))
+    return importlib.import_module(found.stem)
+
+
 def package_index() -> ModuleType:
     """The index the tests use."""
-    path = ROOT / "tests" / "environment" / "package_index.py"
-    sys.path.insert(0, str(path.parent))
-    return importlib.import_module(path.stem)
+    return _module("environment", "package_index.py")
+
+
+def fill_with_installed(index: Any, folder: Path) -> None:
+    """Put what an isolated environment needs into the index, as it is installed here."""
+    from nilus.runtime_needs import extras_of, runtime_needs
+
+    again = _module("isolated", "installed_wheels_again.py")
+    for package in again.closure(runtime_needs(extras_of(SINK)).requirements).values():
+        wheel = again.pack(package, folder)
+        index.add((wheel.name, wheel.read_bytes()))
+        wheel.unlink()
 
 
 def fill(index: Any, make: ModuleType, packages: int, files: int) -> list[str]:
@@ -78,6 +97,27 @@ def ours(folder: Path, url: str, names: list[str]) -> Way:
             seconds = time.perf_counter() - started
             command = [sys.executable, "-P", "-c", program, ",".join(names), checkout, *environment.paths]
             subprocess.run(command, check=True)
+        return seconds
+
+    return run
+
+
+def isolated(folder: Path, url: str, names: list[str]) -> Way:
+    """`nilus.environment.prepare` with an isolation: a virtual environment with dlt and a driver besides."""
+    from nilus.environment import EnvironmentSettings, Index, Isolation, prepare
+    from nilus.runtime_needs import extras_of
+
+    checkout = folder / "checkout"
+    checkout.mkdir()
+    (checkout / "requirements.txt").write_text("".join(f"{name}\n" for name in names))
+    settings = EnvironmentSettings(cache_dir=folder / "cache", cache_max_bytes=10**10, index=Index(url=url))
+    isolation = Isolation(extras=extras_of(SINK))
+
+    def run() -> float:
+        started = time.perf_counter()
+        with prepare(checkout, checkout=checkout, settings=settings, isolation=isolation) as environment:
+            seconds = time.perf_counter() - started
+            subprocess.run([environment.python, "-P", "-c", PROGRAM, ",".join(names)], check=True)
         return seconds
 
     return run
@@ -192,7 +232,13 @@ def main() -> None:
         )
         names = fill(index, make, arguments.packages, arguments.files)
         results = {}
-        for name, way in (("nilus", ours), ("PythonVirtualenvOperator, cached", airflows), ("pip at every run", pips)):
+        fill_with_installed(index, folder)
+        for name, way in (
+            ("nilus", ours),
+            ("nilus, isolated", isolated),
+            ("PythonVirtualenvOperator, cached", airflows),
+            ("pip at every run", pips),
+        ):
             os.environ["UV_CACHE_DIR"] = str(folder / "uv-cache")
             shutil.rmtree(folder / "uv-cache", ignore_errors=True)
             place = folder / way.__name__

@@ -1,8 +1,8 @@
 """The fast path: rows that a source yields one by one, or in lists, go through dlt by column.
 
 What dlt decides, it decides itself, in the same order and on the same rows: names, types, hints, contracts, cursors.
-Three of its parts are stood in for while a source is extracted and normalized: the iterator over the items of
-resources (`row_lists`), the writers of files between the steps (`chunk_files`) and the normalizer (`column_normalizer`).
+Parts of it are stood in for while a source is extracted and normalized: the iterator over the items of resources
+(`row_lists`), the writers of files (`chunk_files`) and the normalizer (`column_normalizer`).
 """
 
 from __future__ import annotations

@@ -63,9 +63,8 @@ class TableWriter(ParquetDataWriter):
     def _write_table(self, table: Any) -> None:
         import pyarrow as pa  # type: ignore[import-untyped]
 
-        assert self.schema is not None and self.writer is not None
         arrays = []
-        for field in self.schema:
+        for field in self.schema or ():
             index = table.schema.get_field_index(field.name)
             if index < 0:
                 arrays.append(pa.nulls(table.num_rows, field.type))
@@ -73,7 +72,9 @@ class TableWriter(ParquetDataWriter):
                 arrays.append(table.column(index))
         complete = pa.Table.from_arrays(arrays, schema=self.schema)
         self.items_count += complete.num_rows
-        self.writer.write_table(complete, row_group_size=self.parquet_format.row_group_size)
+        self.writer.write_table(  # type: ignore[union-attr]
+            complete, row_group_size=self.parquet_format.row_group_size
+        )
 
     @classmethod
     def writer_spec(cls) -> FileWriterSpec:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import orjson
-from dlt.common.data_writers.writers import ParquetDataWriter
 from dlt.common.json import json, may_have_pua
 from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema import TSchemaUpdate
+from dlt.common.schema.typing import TColumnName
 from dlt.common.schema.utils import has_table_seen_data, is_nullable_column
 from dlt.common.time import get_context_timezone_name
 from dlt.normalize.items_normalizers.jsonl import JsonLItemsNormalizer
@@ -80,7 +80,7 @@ class ColumnNormalizer(JsonLItemsNormalizer):
         return self._normalize_chunk(table_name, rows, marked, False)
 
     def _tell(self, table_name: str, reason: str) -> None:
-        if (table_name, reason) not in self._told:
+        if (table_name, reason) not in self._told and not table_name.startswith(_INTERNAL_PREFIX):
             self._told.add((table_name, reason))
             log.info("Table %r: rows are normalized one by one where there are %s", table_name, reason)
 
@@ -108,11 +108,13 @@ class ColumnNormalizer(JsonLItemsNormalizer):
                 self._coerce_null_value(self.schema.tables[table_name]["columns"], table_name, name)
                 continue
             override = self._timezone_override
-            timezone = override if override is not None else known[name].get("timezone", True)
-            target = Target(known[name], fields.field(name).type, timezone)
-            arrays[name] = typed_column(raw, chunk.rows, target, normalizer)
-        for name, column in known.items():
-            if not is_nullable_column(column) and (name not in arrays or arrays[name].null_count):
+            column = known[TColumnName(name)]
+            timezone = override if override is not None else column.get("timezone", True)
+            target = Target(column, fields.field(name).type, bool(timezone))
+            arrays[TColumnName(name)] = typed_column(raw, chunk.rows, target, normalizer)
+        for known_name, known_column in known.items():
+            filled = arrays.get(TColumnName(known_name))
+            if not is_nullable_column(known_column) and (filled is None or filled.null_count):
                 raise NotColumnar("rows without a value in a column that has to have one")
         present = [field for field in fields if field.name in arrays]
         table = pa.Table.from_arrays([arrays[field.name] for field in present], schema=pa.schema(present))

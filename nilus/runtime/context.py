@@ -18,9 +18,14 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.runtime.run_context import RunContext
 from dlt.extract.incremental.context import TimeIntervalContext
 
+from nilus.errors import WorkflowError
+from nilus.redaction import shown
 from nilus.runtime.job import Job
+from nilus.spelling import did_you_mean
 
 _SOURCE_CONFIG_PREFIX = "SOURCES__"
+_NAMING_NAMES = ("SCHEMA_NAMING", "SCHEMA__NAMING")  # ingestr's spelling, and dlt's
+_NAMINGS = ("default", "snake_case", "direct", "duck_case", "sql_ci_v1", "sql_cs_v1")
 
 
 class IsolatedRunContext(RunContext):
@@ -59,7 +64,11 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
     Args:
         job: the run.
         environ: where the values of `job.env_names` are; `SOURCES__…` names among them become dlt configuration of
-            the source, nested at the double underscores as dlt's own environment names are.
+            the source, nested at the double underscores as dlt's own environment names are; `SCHEMA_NAMING`
+            chooses the naming convention.
+
+    Raises:
+        WorkflowError: `SCHEMA_NAMING` names none.
     """
     values: dict[str, Any] = {
         "runtime": {"dlthub_telemetry": False, "log_level": "WARNING", "intercept_signals": False},
@@ -76,10 +85,33 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
         "normalize": {"parquet_normalizer": {"add_dlt_load_id": True, "add_dlt_id": True}},
         "load": {"truncate_staging_dataset": False},
     }
+    naming = _naming(job, environ)
+    if naming is not None:
+        values["schema"] = {"naming": naming}
     for name in job.env_names:
         if name.startswith(_SOURCE_CONFIG_PREFIX) and name in environ:
             _set_nested(values, [part.lower() for part in name.split("__")], environ[name])
     return values
+
+
+def _naming(job: Job, environ: Mapping[str, str]) -> str | None:
+    """Return the naming convention that the DAG's author chose; None for dlt's own, which the destination may adapt.
+
+    Raises:
+        WorkflowError: there is none of that name.
+    """
+    chosen = next((name for name in _NAMING_NAMES if name in job.env_names and environ.get(name, "").strip()), None)
+    if chosen is None:
+        return None
+    naming = environ[chosen].strip().lower()
+    if naming not in _NAMINGS:
+        raise WorkflowError(
+            f"{chosen} names no naming convention{did_you_mean(naming, _NAMINGS)}",
+            expected=", ".join(_NAMINGS),
+            found=shown(environ[chosen]),
+            remedy="correct it in source_env, or leave it out",
+        )
+    return None if naming == "default" else naming
 
 
 def _set_nested(values: dict[str, Any], path: list[str], value: str) -> None:

@@ -221,7 +221,8 @@ def _root(errors: Sequence[BaseException]) -> BaseException:
     current = errors[0]
     while True:
         inner = getattr(current, "exception", None) or current.__cause__
-        if not isinstance(inner, BaseException):
+        # What pyiceberg raises holds the catalog's own words; what it is raised from, the HTTP status alone.
+        if not isinstance(inner, BaseException) or type(current).__module__.startswith("pyiceberg."):
             return current
         current = inner
 

@@ -14,7 +14,7 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
-from nilus.runtime import incremental, masked_keys, masking, type_hints
+from nilus.runtime import column_names, incremental, masked_keys, masking, type_hints
 from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
 
@@ -64,6 +64,7 @@ def apply(
     if job.source.yield_limit is not None:
         source.add_limit(job.source.yield_limit)
     type_hints.apply(source, job.source.type_hints, masked=job.source.mask)
+    column_names.apply(source)
     masks = masking.apply(source, job, os.environ)
     strategy = "none" if handles_incrementality else job.sink.strategy
     for resource in source.selected_resources.values():

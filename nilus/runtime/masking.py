@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from dlt.common.schema import Schema
-from dlt.common.typing import TDataItems
 from dlt.extract import DltSource
 from dlt.extract.extractors import ImportFileMeta
-from dlt.extract.items import ResolvablePipeItem, SupportsPipe
-from dlt.extract.items_transform import ItemTransform
-from dlt.extract.pipe import ForkPipe
-from dlt.extract.state import get_current_pipe
 from dlt.extract.utils import get_data_item_format
 
 from nilus import mask_rule
 from nilus.errors import NilusError, SourceError, WorkflowError
-from nilus.runtime import address, masked_types
+from nilus.runtime import address, last_step, masked_types
 from nilus.runtime.frames import is_frame
 from nilus.runtime.job import Job
 from nilus.runtime.mask_algorithms import Algorithm, algorithm
@@ -55,7 +50,8 @@ def apply(source: DltSource, job: Job, environ: Mapping[str, str]) -> Masking | 
     columns = MaskColumns(_algorithms(job.source.mask, environ), source.schema.naming)
     casts = masked_types.give(source, columns, job.source.type_hints)
     for resource in source.selected_resources.values():
-        resource.add_step(MaskRows(columns, CastFrames(casts, columns.name) if casts else None))
+        caster = CastFrames(casts, columns.name, resource.name) if casts else None
+        last_step.add(resource, MaskRows(resource.name, columns, caster))
     return Masking(columns, frozenset(source.resources))
 
 
@@ -92,38 +88,28 @@ def _key(column: str, written: str, environ: Mapping[str, str]) -> str:
     return key
 
 
-class MaskRows(ItemTransform[Any, Any]):
-    """The step that masks the rows of one resource.
+class MaskRows:
+    """Masks the rows of one resource.
 
     Args:
+        resource: its name, for messages.
         columns: the masks.
         casts: gives masked columns of tables their hinted type.
     """
 
-    # Behind the incremental (1) and the limit of pages (1.1): nothing but what collects rows may come after.
-    placement_affinity: ClassVar[float] = 1.2
-
-    def __init__(self, columns: MaskColumns, casts: CastFrames | None) -> None:
-        super().__init__(lambda row: row)
+    def __init__(self, resource: str, columns: MaskColumns, casts: CastFrames | None) -> None:
         self._columns = columns
         self._casts = casts
-        self._resource = ""
+        self._resource = resource
 
-    def bind(self, pipe: SupportsPipe) -> MaskRows:
-        """Take the resource's name, for messages; called by dlt."""
-        self._resource = pipe.name
-        if self._casts is not None:
-            self._casts.bind(pipe)
-        return self
-
-    def __call__(self, item: TDataItems, meta: Any = None) -> Any:
-        """Return rows with their columns masked; called by dlt.
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        """Return rows with their columns masked.
 
         Raises:
             SourceError: a value or a kind of row that cannot be masked.
         """
         try:
-            masked = self._masked(item, meta)
+            return self._masked(item, meta)
         except NilusError as error:
             raise type(error)(
                 f"Resource {self._resource!r}: {error.message}",
@@ -132,10 +118,6 @@ class MaskRows(ItemTransform[Any, Any]):
                 remedy=error.remedy,
                 retryable=error.retryable,
             ) from None
-        fork: Any = getattr(get_current_pipe(), "tail", None)
-        if isinstance(fork, ForkPipe):
-            return _parted(fork, item, masked, meta)
-        return masked
 
     def _masked(self, item: Any, meta: Any) -> Any:
         if isinstance(meta, ImportFileMeta) or get_data_item_format(item) == "model":
@@ -156,16 +138,6 @@ class MaskRows(ItemTransform[Any, Any]):
             return self._columns.row(item)
         table = mask_frame(item, self._columns)
         return table if self._casts is None else self._casts(table)
-
-
-def _parted(fork: ForkPipe, item: Any, masked: Any, meta: Any) -> Iterator[ResolvablePipeItem]:
-    """Send masked rows to the table, and rows as they are to the transformers that read from this resource.
-
-    dlt parts the two behind the last step of a resource, which is too late here.
-    """
-    current = get_current_pipe()
-    for pipe, step in fork._pipes:
-        yield ResolvablePipeItem(masked if pipe is current else item, step, pipe, meta)
 
 
 class Masking:

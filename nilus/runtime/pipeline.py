@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ from nilus.runtime import (
     call,
     destinations,
     failures,
+    frame_columns,
     hints,
     loader,
     masking,
@@ -99,18 +101,22 @@ def run(job: Job, channel: Channel) -> Loaded:
     import_roots(Path(job.base_dir), checkout, job.extra_path)
     config = config_values(job, os.environ)
     with isolated(job.work_dir, config):
-        sink = destinations.sink(job.sink)
+        find = functools.partial(loader.find, base_dir=Path(job.base_dir), checkout=checkout)
+        sink = destinations.sink(job.sink, find=find)
         hints.refuse_unavailable(job, sink.carries_out)
         destination = sink.destination()
+        job = replace(job, sink=sink.spec)
         file_format = sink.file_format(destination)
         with seconds.of("source"):
-            found = loader.find(job.source.address, base_dir=Path(job.base_dir), checkout=checkout)
+            found = find(job.source.address)
             what = reading.decide(job, handles_incrementality=found.handles_incrementality)
         with scheduled(what.start, what.end):
             with seconds.of("source"):
                 source, masks = _call(found, job, what)
                 hints.apply_table_format(source, sink.table_format)
                 support.refuse_unsupported(job, what, source, sink, destination)
+                keeps_nested = bool(destination.capabilities().supports_nested_types)
+                frame_columns.apply(source, job.source.type_hints, keeps_nested=keeps_nested)
             where = failures.Where(
                 checkout, job.sink.display_address, sink.secrets, sink.refusals, hides_rows=masks is not None
             )
@@ -166,6 +172,7 @@ def _load(run: _Loading) -> Loaded:
             _store(run, load_ids, start)
         with run.seconds.of("load"), run.sink.exclusive():
             _load_packages(run, settlement, tables, load_ids)
+        run.sink.loaded()
     else:
         log.info("Nothing new: no rows, and no change of state")
     return _result(run, load_ids, tables, state)

@@ -1,4 +1,4 @@
-"""Rows of a generator taken in lists: each row goes through the resource's steps by itself, and they are written together.
+"""Rows of a generator in lists: each goes through the resource's steps by itself, and they are written together.
 
 dlt carries every item a generator yields through a machine made for futures, forks and nested generators, which costs
 a row many times what its steps cost. Here a generator is asked for its rows, and each is put through the steps in the
@@ -85,7 +85,7 @@ class RowListIterator(PipeIterator):
             return source
         if any(isinstance(step, ForkPipe) for step in pipe.steps):  # a transformer takes its rows one by one
             return source
-        rows = _RowLists(pipe, source.item, defers_sets=self.defers_sets).run()
+        rows: Any = _RowLists(pipe, source.item, defers_sets=self.defers_sets).run()
         if inspect.isgenerator(source.item):
             rows.__name__, rows.__qualname__ = source.item.__name__, source.item.__qualname__
         return source._replace(item=rows)
@@ -174,7 +174,7 @@ class _RowLists:
             return step(item, meta=meta)
         except TypeError as error:
             raise InvalidStepFunctionArguments(
-                self._pipe.name, get_callable_name(step), inspect.signature(step), str(error)
+                self._pipe.name, str(get_callable_name(step)), inspect.signature(step), str(error)
             ) from error
         except _DLT_ERRORS:
             raise
@@ -210,7 +210,7 @@ def _takes_lists(step: Any) -> bool:
 
 
 def _leaves_alone(step: Any, following: list[tuple[int, Any]]) -> bool:
-    """Tell whether a step can be left out, because whoever writes the rows does it, and no step before looks at them."""
+    """Tell whether a step can be left out, since whoever writes the rows does it, and no step before looks at them."""
     if isinstance(step, IncrementalResourceWrapper) and step.incremental is None:
         return True
     if isinstance(step, CastFrames):

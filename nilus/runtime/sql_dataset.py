@@ -70,7 +70,7 @@ class SqlDataset:
 
     def _type(self, name: str, kind: str, table: str) -> str:
         column: Any = {"name": name, "data_type": kind}
-        return self.dialect.column_type(self._client.type_mapper.to_destination_type(column, {"name": table}))  # type: ignore[typeddict-item]
+        return self.dialect.column_type(self._client.type_mapper.to_destination_type(column, {"name": table}))
 
     def tables_with(self, column: str) -> list[str]:
         """Return the names of the tables that have a column; views are none."""

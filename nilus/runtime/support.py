@@ -40,7 +40,7 @@ def refuse_unsupported(job: Job, reading: Reading, source: DltSource, sink: Sink
         except DataItemRequiredForDynamicTableHints:
             continue
         disposition = table.get("write_disposition")
-        if disposition == "merge":
+        if disposition == "merge" and not sink.merges_itself:
             _refuse_merge(resource, table, sink, destination.capabilities())
         elif disposition == "append" and reading.keeps_state and not sink.exactly_once:
             _refuse_append(job, resource, sink)

@@ -76,15 +76,16 @@ class CastFrames(ItemTransform[Any, Any]):
     Args:
         types: normalized column to data type.
         normalize: makes the table's name of a column's.
+        resource: name for messages, where it is no step of a pipe.
     """
 
     placement_affinity: ClassVar[float] = 0.96
 
-    def __init__(self, types: Mapping[str, str], normalize: Callable[[str], str]) -> None:
+    def __init__(self, types: Mapping[str, str], normalize: Callable[[str], str], resource: str = "") -> None:
         super().__init__(lambda row: row)
         self._types = types
         self._normalize = normalize
-        self._resource = ""
+        self._resource = resource
 
     def bind(self, pipe: SupportsPipe) -> CastFrames:
         """Take the resource's name, for messages; called by dlt."""

@@ -162,34 +162,34 @@ def _one_by_one(raw: RawColumn, rows: int, target: Target, normalizer: DataItemN
     """Convert each value by dlt's own functions, as its normalizer does for a column that exists."""
     import pyarrow as pa
 
-    data_type: Any = target.data_type
-    converted: list[Any] = []
-    for value in raw.values(rows):
-        if value is None:
-            converted.append(None)
-            continue
-        found = normalizer.py_type_to_sc_type_map.get(type(value))
-        if found != data_type:
-            if not found or not normalizer.can_coerce_type(data_type, found):
-                raise NotColumnar(f"a value of type {type(value).__name__} in a column of {data_type}")
-            try:
-                value = normalizer.coerce_type(data_type, found, value)  # noqa: PLW2901 - the value as dlt has it
-            except (ValueError, SyntaxError):
-                raise NotColumnar(f"a value of type {type(value).__name__} in a column of {data_type}") from None
-        if data_type == "timestamp":
-            value = normalize_timezone(value, target.timezone)  # noqa: PLW2901
-        elif data_type == "json" and not isinstance(value, str):
-            value = json.dumps(value)  # noqa: PLW2901
-        converted.append(value)
+    converted = [None if value is None else _converted(value, target, normalizer) for value in raw.values(rows)]
     try:
         array = pa.array(converted, target.arrow_type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, UnicodeError) as error:
-        raise NotColumnar(f"values that a column of {data_type} cannot hold") from error
+        raise NotColumnar(f"values that a column of {target.data_type} cannot hold") from error
     if not isinstance(array, pa.Array):
         raise NotColumnar("more text than one Arrow array holds")
-    if data_type == "json" and _has_marks(array):
+    if target.data_type == "json" and _has_marks(array):
         raise NotColumnar("nested texts that begin with characters which dlt marks types with")
     return array
+
+
+def _converted(value: Any, target: Target, normalizer: DataItemNormalizer) -> Any:
+    data_type: Any = target.data_type
+    found = normalizer.py_type_to_sc_type_map.get(type(value))
+    if found != data_type:
+        reason = f"values of type {type(value).__name__} in a column of {data_type}"
+        if not found or not normalizer.can_coerce_type(data_type, found):
+            raise NotColumnar(reason)
+        try:
+            value = normalizer.coerce_type(data_type, found, value)
+        except (ValueError, SyntaxError):
+            raise NotColumnar(reason) from None
+    if data_type == "timestamp":
+        return normalize_timezone(value, target.timezone)
+    if data_type == "json" and not isinstance(value, str):
+        return json.dumps(value)
+    return value
 
 
 def _has_marks(array: Any) -> bool:

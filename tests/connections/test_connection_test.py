@@ -29,6 +29,38 @@ def test_a_postgresql_server_is_logged_in_to(connection, postgres_database):
     assert connection(extra={"address": postgres_database}).test_connection()[0]
 
 
+def test_a_mariadb_server_is_logged_in_to_and_a_wrong_password_is_told_without_it(connection, mariadb):
+    assert connection(extra={"address": mariadb.url}).test_connection()[0]
+    reached, said = connection(extra={"address": mariadb.url.replace(mariadb.password, "geheim!")}).test_connection()
+    assert not reached
+    assert "Access denied" in said
+    assert "geheim" not in said
+
+
+def test_an_sqlite_file_in_a_folder_that_cannot_be_written_is_told(connection, tmp_path):
+    assert connection(extra={"address": f"sqlite:///{tmp_path}/new/lake.db"}).test_connection()[0]
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    reached, said = connection(extra={"address": f"sqlite:///{tmp_path}/file/lake.db"}).test_connection()
+    assert not reached
+    assert "cannot be written" in said
+
+
+def test_a_bucket_is_looked_into_and_one_that_is_not_there_is_told(connection, s3, s3_bucket):
+    extra = {"address": f"s3://{s3_bucket}", "credentials": s3.credentials}
+    assert connection(extra=extra).test_connection()[0]
+    reached, said = connection(extra={**extra, "address": "s3://nowhere-at-all/x"}).test_connection()
+    assert not reached
+    assert s3.secret_key not in said
+
+
+def test_a_warehouse_that_cannot_be_reached_is_told_without_its_password(connection):
+    address = "redshift://u:geheim!@127.0.0.1:9/x?connect_timeout=2"
+    reached, said = connection(extra={"address": address}).test_connection()
+    assert not reached
+    assert "geheim" not in said
+
+
 def test_a_server_that_does_not_answer_is_told_without_the_password(connection):
     hook = connection(login="u", password="geheim!", extra={"address": "postgresql://127.0.0.1:9/x"})
     reached, said = hook.test_connection()

@@ -11,11 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from nilus.errors import DestinationError
+from nilus.errors import DestinationError, WorkflowError
+from nilus.runtime import hints
 from nilus.runtime.context import isolated
 from nilus.runtime.destinations import sink
 from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
-from nilus.runtime.job import SinkSpec
+from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.no_journal import NoJournal
 
 ODBC = "driver=ODBC+Driver+18+for+SQL+Server"
@@ -331,3 +332,86 @@ def test_every_secret_of_an_address_is_known(address, hidden):
 def test_secrets_of_a_connection_s_credentials_are_known():
     target = sink(spec("snowflake://acc/db", credentials={"username": "u", "password": "pw1", "private_key": "key1"}))
     assert {"pw1", "key1"} <= set(target.secrets)
+
+
+@pytest.mark.parametrize("name", ["snowflake", "bigquery", "redshift", "databricks", "clickhouse", "athena", "synapse"])
+@pytest.mark.parametrize("bucket", ["s3://stage/in", "gs://stage", "az://stage"])
+def test_a_staging_bucket_becomes_dlt_s_staging_destination(name, bucket, google_key):
+    given = {
+        "s3": {"aws_access_key_id": "AK", "aws_secret_access_key": "SK", "region_name": "x"},
+        "gs": google_key,
+        "az": {"azure_storage_account_name": "acct", "azure_storage_account_key": "a2V5"},
+    }[bucket[:2]]
+    target = sink(spec(WHOLE[name], staging_bucket=bucket, credentials={"staging": given}))
+    staging = target.staging_files()
+    config = staging.configuration(staging.spec()._bind_dataset_name(dataset_name="raw"))
+    assert config.bucket_url == bucket
+    assert config.credentials.is_resolved()
+
+
+@pytest.mark.parametrize(
+    ("address", "credentials", "bucket"),
+    [
+        ("athena://?bucket=s3://b/r&access_key_id=AK&secret_access_key=SK&region_name=x", {}, None),
+        ("athena://?bucket=s3://b/r&access_key_id=AK&secret_access_key=SK&region_name=x", {}, "s3://other"),
+        ("bigquery://of-the-key", "google_key", "gs://stage"),
+    ],
+)
+def test_a_bucket_of_the_same_cloud_is_opened_with_the_sink_s_own_credentials(address, credentials, bucket, google_key):
+    given = google_key if credentials == "google_key" else credentials
+    staging = sink(spec(address, staging_bucket=bucket, credentials=given)).staging_files()
+    config = staging.configuration(staging.spec()._bind_dataset_name(dataset_name="raw"))
+    assert config.bucket_url == (bucket or "s3://b/r")
+    if "athena" in address:
+        assert config.credentials.aws_secret_access_key == "SK"
+    else:
+        assert config.credentials.client_email == google_key["client_email"]
+
+
+def test_without_a_staging_bucket_there_is_none():
+    assert sink(spec(WHOLE["snowflake"])).staging_files() is None
+
+
+def test_a_staging_bucket_of_another_kind_is_refused():
+    with pytest.raises(DestinationError, match="cannot load from this staging bucket"):
+        sink(spec(WHOLE["snowflake"], staging_bucket="ftp://stage")).staging_files()
+
+
+def job_into(target_spec):
+    run = Run(
+        state_key="k", dag_id="d", task_id="t", map_index=-1, run_id="r", run_type="manual", try_number=1,
+        repository="https://example.org/r", commit="c" * 40,
+    )  # fmt: skip
+    source = SourceSpec(address="custom://S", table="t")
+    return Job(run=run, source=source, sink=target_spec, checkout="/", base_dir="/", work_dir="/")
+
+
+@pytest.mark.parametrize("name", ["mssql", "motherduck"])
+def test_a_destination_that_does_not_stage_refuses_a_staging_bucket(name):
+    target = sink(spec(WHOLE[name], staging_bucket="s3://stage"))
+    with pytest.raises(WorkflowError, match="staging-bucket"):
+        hints.refuse_unavailable(job_into(target.spec), target.carries_out)
+
+
+@pytest.mark.parametrize(
+    ("name", "bucket", "wanted", "expected"),
+    [
+        ("snowflake", None, None, "parquet"),
+        ("snowflake", "s3://stage", None, "jsonl"),
+        ("snowflake", "s3://stage", "csv", "csv"),
+        ("redshift", None, None, None),
+        ("redshift", "s3://stage", None, "jsonl"),
+        ("athena", None, None, "parquet"),
+        ("clickhouse", None, "parquet", "parquet"),
+    ],
+)
+def test_the_file_format_is_one_that_is_loaded_the_way_the_files_go(name, bucket, wanted, expected):
+    target = sink(spec(WHOLE[name], staging_bucket=bucket, loader_file_format=wanted))
+    assert target.file_format(target.destination()) == expected
+
+
+@pytest.mark.parametrize(("name", "bucket"), [("redshift", None), ("redshift", "s3://stage"), ("athena", None)])
+def test_a_file_format_that_is_not_loaded_that_way_is_refused(name, bucket):
+    target = sink(spec(WHOLE[name], staging_bucket=bucket, loader_file_format="csv"))
+    with pytest.raises(DestinationError, match="does not load files of the format csv"):
+        target.file_format(target.destination())

@@ -45,6 +45,7 @@ def test_a_contradiction_names_the_line_the_installed_version_its_owners_and_bot
     assert f"so that requests {REQUESTS} will do" in error.remedy
     assert "change the image of the workers so that requests==2.20.0 is installed in it" in error.remedy
     assert any(owner in error.remedy for owner in _owners("requests"))
+    assert error.remedy.endswith('; or give the task an environment of its own: environment="isolated".')
     assert not error.retryable
     assert index.requests == []
     assert not settings.cache_dir.exists()

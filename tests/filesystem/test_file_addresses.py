@@ -92,6 +92,16 @@ def test_without_credentials_those_of_the_machine_are_used(monkeypatch):
     assert credentials.to_session_credentials()["aws_secret_access_key"] == "of the machine"
     assert credentials.region_name == "eu-west-1"
     assert "secret" not in credentials.to_s3fs_credentials(), "left to the driver, which refreshes them"
+    elsewhere = configuration(files("s3://bucket?region=us-east-2")).credentials
+    assert (elsewhere.region_name, elsewhere.has_default_credentials()) == ("us-east-2", True)
+
+
+def test_half_of_a_key_is_refused_instead_of_taking_the_machine_s(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA3")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the machine")
+    with pytest.raises(DestinationError, match="not complete") as caught:
+        files("s3://bucket?access_key_id=AKIA1").destination()
+    assert caught.value.found == "no aws_secret_access_key"
 
 
 def test_a_google_address_with_a_service_account_by_every_way(tmp_path):

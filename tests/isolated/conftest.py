@@ -39,6 +39,8 @@ package_index = _load(HERE.parent / "environment" / "package_index.py", "isolate
 recovery = _load(HERE.parent / "recovery" / "conftest.py", "isolated_recovery")
 make_world = recovery.make_world
 
+# Another version than the worker's of a package of Airflow's, and a driver: one environment serves several tests.
+CLASHING = "pydantic<2\npsycopg2-binary\n"
 ADDRESSES = ("duckdb:///lake", "postgresql://server/database")
 
 
@@ -70,6 +72,9 @@ def real_wheels(session_folder: Path) -> Path:
     needs = runtime_needs(extras_of(*ADDRESSES))
     for package in again.closure(needs.requirements).values():
         again.pack(package, folder)
+    files = {"pydantic/__init__.py": "", "greeter.py": "def main():\n    import pydantic\n    print('hello')\n"}
+    points = "[console_scripts]\ngreet = greeter:main\n"
+    package_index.write(folder, package_index.wheel("pydantic", "1.10.99", files, entry_points=points))
     return folder
 
 
@@ -87,12 +92,12 @@ def session_cache(session_folder: Path) -> Path:
 def _real_environment(real_wheels: Path, session_folder: Path, session_cache: Path) -> Iterator[Environment]:
     checkout = session_folder / "checkout"
     checkout.mkdir()
+    (checkout / "requirements.txt").write_text(CLASHING)
     settings = EnvironmentSettings(cache_dir=session_cache, cache_max_bytes=10**10)
     variables = _offline(real_wheels, session_folder / "uv-cache")
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, variables))
-        isolation = Isolation(extras=extras_of(*ADDRESSES))
-        yield stack.enter_context(prepare(checkout, checkout=checkout, settings=settings, isolation=isolation))
+        yield stack.enter_context(prepare(checkout, checkout=checkout, settings=settings, isolation=Isolation()))
         shutil.rmtree(session_folder / "uv-cache", ignore_errors=True)
 
 
@@ -104,6 +109,12 @@ def real_environment(
     for name, value in _offline(real_wheels, session_folder / "uv-cache").items():
         monkeypatch.setenv(name, value)
     return _real_environment
+
+
+@pytest.fixture
+def clashing_requirements() -> str:
+    """What the environment with the real packages was made for: the worker cannot meet it."""
+    return CLASHING
 
 
 @pytest.fixture

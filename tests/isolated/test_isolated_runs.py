@@ -15,7 +15,6 @@ from deployment_fixture import EXAMPLES
 
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
 
-
 POINTS = ("in_extract", "after_journal", "first_job_done", "before_complete", "end")
 NORMAL = {("duckdb", "before_complete"), ("postgres", "first_job_done")}
 
@@ -135,12 +134,9 @@ def _dag(url, **arguments):
 
 
 @pytest.fixture
-def clashing(git_repo, real_wheels, make):
-    """A repository whose requirements the worker cannot meet: another version of a package of Airflow's."""
-    files = {"pydantic/__init__.py": "", "greeter.py": "def main():\n    import pydantic\n    print('hello')\n"}
-    points = "[console_scripts]\ngreet = greeter:main\n"
-    make.write(real_wheels, make.wheel("pydantic", "1.10.99", files, entry_points=points))
-    return git_repo({"around.py": LOOKS_AROUND, "requirements.txt": "pydantic<2\n"}, name="clashing")
+def clashing(git_repo, clashing_requirements):
+    """A repository whose requirements the worker cannot meet."""
+    return git_repo({"around.py": LOOKS_AROUND, "requirements.txt": clashing_requirements}, name="clashing")
 
 
 def test_requirements_that_clash_with_the_worker_run_in_isolation(
@@ -159,8 +155,7 @@ def test_requirements_that_clash_with_the_worker_run_in_isolation(
         "SELECT python, path, pydantic, greeting, nilus, worker, python_on_path FROM raw.seen"
     )
     python, path, version, greeting, nilus_file, worker, python_on_path = seen
-    environment = os.path.dirname(os.path.dirname(python))
-    assert "/envs-v1/" in environment
+    assert "/envs-v1/" in python
     worker_folders = {entry for entry in sys.path if "site-packages" in entry}
     assert not worker_folders & set(path.split(os.pathsep))
     assert os.path.realpath(python) == python_on_path
@@ -168,6 +163,33 @@ def test_requirements_that_clash_with_the_worker_run_in_isolation(
     assert "/runtime-v1/" in nilus_file
     # GitPython is dlt's own; the rest is the worker's.
     assert set(worker.split(",")) <= {"git"}
+
+
+CALLS = """
+import subprocess
+import nilus
+
+def _rows():
+    yield {"said": subprocess.run(["nilus-greets"], capture_output=True, text=True, check=True).stdout.strip()}
+
+class LooksAround(nilus.CustomSource):
+    def nilus_source(self, uri, table, **kwargs):
+        return nilus.resource(_rows, name="seen")
+"""
+
+
+def test_a_source_in_the_workers_environment_calls_a_program_of_its_requirements(
+    run_dag, isolated_deployment, real_wheels, git_repo, make
+):
+    files = {"greets.py": "import dlt\ndef main():\n    print('hello from', dlt.__name__)\n"}
+    points = "[console_scripts]\nnilus-greets = greets:main\n"
+    make.write(real_wheels, make.wheel("greets", "1.0", files, entry_points=points))
+    repository = git_repo({"calls.py": CALLS, "requirements.txt": "greets\n"}, name="calling")
+
+    result = run_dag(_dag(repository.url, environment="shared")).xcom("load")
+
+    assert (result["environment"], result["packages"]) == ("shared", ["greets==1.0"])
+    assert isolated_deployment.rows("SELECT said FROM raw.seen") == [("hello from dlt",)]
 
 
 def test_the_child_imports_nothing_but_its_environment(real_environment):

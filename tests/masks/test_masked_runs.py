@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
-import os
 from datetime import date
-from pathlib import Path
 
 import pytest
+from child_run import child_run
 
-from airflow_provider_nilus.process import ChildProcess, child_environ
 from nilus.errors import NilusError, SourceError, WorkflowError
 
 
@@ -312,30 +309,6 @@ CURSOR = """
         def nilus_source(self, uri, table, **kwargs):
             return customers
 """
-
-
-def child_run(runner, code, sink, environ, **options):
-    job = runner.job(code, sink.spec(strategy=options.pop("strategy", "replace")), **options)
-    lines: list[str] = []
-    logger = logging.Logger("task", logging.DEBUG)
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logger.addHandler(handler)
-    child = ChildProcess(
-        job,
-        environ=child_environ(os.environ, environ),
-        logger=logger,
-        on_event=lambda event: lines.append(repr(event)),
-        answer=lambda _question: {"live": []},
-    )
-    try:
-        child.run()
-    except NilusError as error:
-        lines.append(str(error))
-        failed = True
-    else:
-        failed = False
-    return failed, "\n".join(lines), Path(job.work_dir)
 
 
 @pytest.mark.parametrize(

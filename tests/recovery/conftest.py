@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 from file_lake import FileLake
+from lake_reader import LakeReader
 
 from airflow_provider_nilus.package_store import PackageStore
 from airflow_provider_nilus.process import ChildProcess, child_environ
@@ -294,6 +295,9 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str]
             return World(f"duckdb:///{path}", _duckdb_query(path), FileStore(store), checkout)
         if sink in ("files", "delta", "s3", "s3-delta"):
             return _files_world(sink, tmp_path, request, FileStore(store), checkout)
+        if sink == "lakehouse":
+            reader = LakeReader.local(tmp_path / "lake")
+            return World(f"iceberg://{tmp_path}/lake", reader.query, FileStore(store), checkout)
         if sink == "sqlite":
             path = tmp_path / "lake.db"
             return World(f"sqlite:///{path}", _sqlite_query(path), FileStore(store), checkout)

@@ -45,7 +45,7 @@ def test_the_scheme_names_the_sink(address, kind):
     assert type(sink(_spec(address))) is kind
 
 
-@pytest.mark.parametrize("address", ["mysql://u:p@h/d", "lake.duckdb", "", "dataos://lakehouse"])
+@pytest.mark.parametrize("address", ["oracle://u:p@h/d", "lake.duckdb", "", "dataos://lakehouse"])
 def test_an_unknown_scheme_is_refused_with_those_that_are_known(address):
     with pytest.raises(DestinationError, match="No sink knows the address shown") as caught:
         sink(_spec(address))

@@ -89,3 +89,11 @@ def test_a_gap_between_cleared_runs_is_no_permission():
 def test_a_cleared_older_run_does_not_stop_the_newest_one():
     begin = _start(_record("a", "b", "c"), "c", cleared={"a"})
     assert begin.replaces == ("load-3",)
+
+
+def test_a_cleared_run_whose_commit_is_nowhere_takes_back_the_cleared_ones_before_it():
+    def begin(cleared):
+        return start(_record("a", "b"), run_id="c", on_rerun="replace", cleared=lambda runs: list(cleared), reran=True)
+
+    assert (begin({"b"}).base.state, begin({"b"}).replaces) == ({"s": {"last": 1}}, ("load-2",))
+    assert begin(set()).replaces == begin({"a"}).replaces == ()

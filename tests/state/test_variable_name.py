@@ -47,6 +47,20 @@ def test_two_keys_never_share_a_variable(one, other):
     assert (variable_name(one) == variable_name(other)) == (one == other)
 
 
+@pytest.mark.parametrize("key", ["a?1", "a#1", "a%41", "a/../b", "a/./b", "a//b", "a/", "größe.日本", "a\nb"])
+def test_a_key_reaches_airflow_s_server_whole(key):
+    httpx = pytest.importorskip("httpx")
+    name = variable_name(key)
+    request = httpx.Client(base_url="http://airflow/execution/").build_request("GET", f"variables/{name}")
+    assert request.url.path == f"/execution/variables/{name}"
+    assert name.isascii()
+    assert (request.url.query, request.url.fragment) == (b"", "")
+
+
+def test_spaces_and_slashes_stay_in_the_name():
+    assert variable_name("team a/shop: orders") == "nilus__team a/shop: orders"
+
+
 def test_an_altered_key_does_not_collide_with_a_key_that_looks_like_the_alteration():
     altered = variable_name("d.token")
     assert variable_name(altered.removeprefix("nilus__")) != altered

@@ -39,7 +39,8 @@ def _text(argument: ast.expr) -> str:
     return "…"
 
 
-SECTIONS = set(re.findall(r"^### (.+)$", (PROJECT / "docs" / "state.md").read_text(), re.MULTILINE))
+PAGE = (PROJECT / "docs" / "state.md").read_text()
+SECTIONS = set(re.findall(r"^### (.+)$", PAGE, re.MULTILINE))
 
 
 @pytest.mark.parametrize("message", sorted(messages()))
@@ -49,3 +50,16 @@ def test_every_message_has_its_section(message):
 
 def test_every_section_is_about_a_message():
     assert messages() == SECTIONS
+
+
+def test_every_command_on_the_page_is_one():
+    import shlex
+
+    from airflow_provider_nilus.cli.definition import parser
+
+    shown = [*re.findall(r"`(nilus-state [a-z][^`]*)`", PAGE), *re.findall(r"^nilus-state .+$", PAGE, re.MULTILINE)]
+    commands = [" ".join(one.partition(">")[0].split()) for one in shown if "<" not in one]
+    whole = [command for command in commands if len(command.split()) > 2]
+    assert len(whole) > 8
+    for command in whole:
+        parser().parse_args(shlex.split(command.replace("VERSION", "1"))[1:])

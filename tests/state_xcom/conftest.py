@@ -26,7 +26,7 @@ def trim() -> Callable[[], int]:
 
 @pytest.fixture
 def object_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """`object_storage(path)`: XComs go into an object store, as `[core] xcom_backend` would have them from the start."""
+    """`object_storage(path)`: XComs go into an object store, as `[core] xcom_backend` would have it from the start."""
     from airflow.providers.common.io.xcom import backend
     from airflow.sdk.execution_time import task_runner, xcom
 

@@ -37,9 +37,7 @@ def test_records_are_kept_in_a_bucket(numbers, object_storage, s3, monkeypatch, 
     extra = {"endpoint_url": s3.endpoint, "region_name": s3.region}
     monkeypatch.setenv(
         "AIRFLOW_CONN_XCOMS",
-        json.dumps(
-            {"conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "extra": extra}
-        ),
+        json.dumps({"conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "extra": extra}),
     )
     object_storage(f"s3://xcoms@{bucket}/state")
     dag = numbers.dag(state="xcom")

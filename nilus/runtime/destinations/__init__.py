@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.job import SinkSpec
+
+if TYPE_CHECKING:
+    from nilus.runtime.loader import Found
 
 # Scheme of an address to module and class; a driver behind a plus sign in the scheme does not matter.
 _SINKS: dict[str, str] = {
@@ -37,13 +42,21 @@ _SINKS: dict[str, str] = {
 }
 
 
-def sink(spec: SinkSpec) -> Sink:
+def sink(spec: SinkSpec, *, find: Callable[[str], Found] | None = None) -> Sink:
     """Return the sink of an address.
+
+    Args:
+        spec: the validated `sink` block.
+        find: finds the class that an address names; None where there is no repository.
 
     Raises:
         DestinationError: no sink knows the address's scheme.
     """
     scheme = spec.address.partition("://")[0].partition("+")[0].lower()
+    if scheme == "custom":
+        from nilus.runtime.destinations.custom import CustomSink
+
+        return CustomSink(spec, find)
     known = _SINKS.get(scheme)
     if known is None:
         raise DestinationError(

@@ -35,6 +35,7 @@ class Sink(ABC):
         carries_out: names of the options that only some sinks carry out, those that this one does: `partition_by`,
             `cluster_by`, `staging_bucket`.
         merge_remedy: what to do where the destination cannot merge as asked.
+        merges_itself: whether the destination is told to merge and does it its own way.
     """
 
     name: ClassVar[str]
@@ -43,6 +44,7 @@ class Sink(ABC):
     exactly_once: ClassVar[bool] = True
     carries_out: ClassVar[frozenset[str]] = frozenset()
     merge_remedy: ClassVar[str] = "choose a strategy that the destination has"
+    merges_itself: ClassVar[bool] = False
 
     def __init__(self, spec: SinkSpec) -> None:
         self.spec = spec
@@ -108,6 +110,13 @@ class Sink(ABC):
             DestinationError: a driver is not installed.
         """
         return None
+
+    def loaded(self) -> None:  # noqa: B027 - nothing is left to do as a rule
+        """Do what is to be done after a load that succeeded.
+
+        Raises:
+            DestinationError: that failed.
+        """
 
     def finish_loads(self, pipeline: Pipeline) -> None:  # noqa: B027 - nothing is left to do as a rule
         """Do what is left to do of loads that are complete, where their last steps may have been interrupted.

@@ -9,7 +9,6 @@ from dlt.common.schema import Schema
 
 from nilus.runtime.destinations.base import Sink
 
-
 CONFIGURATION: Final[dict[str, Any]] = {
     "runtime": {"dlthub_telemetry": False, "log_level": "WARNING"},
     "providers": {"enable_airflow_secrets": False},
@@ -36,7 +35,7 @@ def job_client(sink: Sink) -> Any:
 
 
 def connect(sink: Sink) -> None:
-    """Log in and out again.
+    """Log in and out again; look into a store's folder, or whether its bucket is there; ask a catalog what it has.
 
     Args:
         sink: the sink.
@@ -45,6 +44,19 @@ def connect(sink: Sink) -> None:
         DestinationError: a driver is not installed, or the address lacks something.
         Exception: what the driver says.
     """
+    lake = getattr(sink, "lake", None)
+    if lake is not None:
+        lake.catalog.list_namespaces()
+        return
     client = job_client(sink)
-    with getattr(client, "sql_client", client):
-        pass
+    files = getattr(client, "fs_client", None)
+    if files is None:
+        with client.sql_client:
+            return
+    path = str(client.bucket_path)
+    try:
+        files.ls(path)
+    except FileNotFoundError:
+        bucket = path.strip("/").partition("/")[0]
+        if not files.exists(bucket):
+            raise

@@ -107,6 +107,15 @@ def credentials(scheme: str, parameters: Mapping[str, str], given: Mapping[str, 
 def _aws(values: dict[str, Any]) -> Any:
     from dlt.common.configuration.specs import AwsCredentials
 
+    pair = ("aws_access_key_id", "aws_secret_access_key")
+    missing = [name for name in pair if name not in values]
+    if len(missing) == 1:  # dlt would take the machine's own in place of both
+        raise DestinationError(
+            "The credentials of S3 are not complete",
+            expected=" and ".join(pair),
+            found=f"no {missing[0]}",
+            remedy="give both, or none to use the worker's own",
+        )
     return AwsCredentials(**_fields(AwsCredentials, values))
 
 

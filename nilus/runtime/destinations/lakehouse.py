@@ -21,6 +21,8 @@ class LakehouseSink(Sink):
     carries_out: ClassVar[frozenset[str]] = frozenset({"partition_by", "cluster_by"})
     merge_remedy: ClassVar[str] = "choose append, replace, merge or delete+insert; scd2 needs a SQL database"
     refusals: ClassVar[tuple[str, ...]] = (
+        "40[13] Client Error",
+        "invalid_client",
         "AuthorizationExpired",
         "UnauthorizedError",
         "ForbiddenError",

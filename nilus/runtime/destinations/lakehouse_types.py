@@ -77,21 +77,24 @@ def evolve(table: Table, columns: Iterable[Mapping[str, Any]]) -> bool:
     from pyiceberg.schema import promote
 
     present = {field.name: field for field in table.schema().fields}
-    changed = False
+    new, wider = [], {}
+    for column in columns:
+        wanted, field = iceberg_type(column), present.get(column["name"])
+        if field is None:
+            new.append((column["name"], wanted, column.get("description")))
+        elif field.field_type != wanted:
+            try:
+                wider[column["name"]] = promote(field.field_type, wanted)
+            except Exception:  # noqa: BLE001, S112 - no widening: rows are cast to the table's type, or refused
+                continue
+    if not (new or wider):
+        return False
     with table.transaction() as transaction, transaction.update_schema() as update:
-        for column in columns:
-            wanted, field = iceberg_type(column), present.get(column["name"])
-            if field is None:
-                update.add_column(column["name"], wanted, doc=column.get("description"))
-                changed = True
-            elif field.field_type != wanted:
-                try:
-                    promoted = promote(field.field_type, wanted)
-                except Exception:  # noqa: BLE001, S112 - no widening: rows are cast to the table's type, or refused
-                    continue
-                update.update_column(column["name"], promoted)
-                changed = True
-    return changed
+        for name, kind, doc in new:
+            update.add_column(name, kind, doc=doc)
+        for name, kind in wider.items():
+            update.update_column(name, kind)
+    return True
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:

@@ -68,7 +68,7 @@ class SQLServerSink(WarehouseSink):
 
 def _pyodbc() -> Any:
     try:
-        import pyodbc
+        import pyodbc  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         raise DestinationError(
             "The library of unixODBC, which pyodbc needs, is not installed",

@@ -73,7 +73,7 @@ class MySQLSink(Sink):
 
     def collided(self, errors: Sequence[BaseException]) -> bool:
         """See `Sink`. MySQL says it by a deadlock, or that the thing exists."""
-        import pymysql
+        import pymysql  # type: ignore[import-untyped, unused-ignore]
 
         return any(
             error.args[0] in _COLLISIONS for error in errors if isinstance(error, pymysql.MySQLError) and error.args

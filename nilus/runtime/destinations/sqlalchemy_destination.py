@@ -1,7 +1,7 @@
 """dlt's SQLAlchemy destination with what SQLite and MySQL need on top of it.
 
-Times are stored in UTC whatever offset they come with, JSON once and not twice, texts and bytes of any length; databases
-are made so that keys that differ in case are different keys; and a merge changes its table in one transaction.
+Times are stored in UTC whatever offset they come with, JSON once and not twice, texts and bytes of any length.
+Databases are made so that keys that differ in case are different keys. A merge changes its table in one transaction.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class _Client(SqlalchemyClient):
         if self.dialect_name != "mysql":
             super().create_dataset()
             return
-        name = self.dialect.identifier_preparer.quote_identifier(self.dataset_name)  # type: ignore[attr-defined]
+        name = self.dialect.identifier_preparer.quote_identifier(self.dataset_name)
         self.execute_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 
     def index_keys(self, table: str, columns: Sequence[str]) -> None:
@@ -173,7 +173,7 @@ class _JobClient(SqlalchemyJobClient):
 
     def _index_merged(self, table_chain: Sequence[PreparedTableSchema]) -> None:
         """Index what the merge looks rows up by: without it every row would be compared with every other."""
-        root = table_chain[0]
+        root: Any = table_chain[0]
         keys = get_columns_names_with_prop(root, "primary_key") or get_columns_names_with_prop(root, "merge_key")
         if keys:
             with self.sql_client as client, client.with_staging_dataset():

@@ -211,8 +211,16 @@ class WarehouseSink(Sink):
         from nilus.runtime.destinations.file_stores import STORES, credentials
 
         scheme = self.staging_bucket.partition("://")[0].lower()
-        store = STORES[scheme]
-        require(store.driver, store.driver, store.extra)
+        store = STORES.get(scheme)
+        if store is None or not store.extra:
+            raise DestinationError(
+                f"{self.name} cannot load from this staging bucket",
+                expected="gs://, s3:// or az://",
+                found=f"{scheme}://",
+                remedy="correct sink.options.staging-bucket",
+            )
+        if store.driver is not None:
+            require(store.driver, store.driver, store.extra)
         own = self.spec.credentials.get("staging") or self.staging_credentials(scheme)
         return dlt.destinations.filesystem(
             bucket_url=self.staging_bucket.rstrip("/"), credentials=credentials(scheme, {}, own)

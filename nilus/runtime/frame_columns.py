@@ -1,0 +1,130 @@
+"""Columns of tables that are written as a row's value would be: nested ones as JSON, UUIDs as text.
+
+dlt hands a struct or list on as it is, which the formats of some destinations cannot hold, takes a column of texts for
+text though its hint says `json`, and refuses UUIDs and the types of Arrow that are called views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dlt.common.json import json
+from dlt.extract import DltSource
+from dlt.extract.hints import HintsMeta, make_hints
+from dlt.extract.items import DataItemWithMeta
+
+from nilus.errors import SourceError
+from nilus.runtime import last_step
+from nilus.runtime.frames import as_arrow, is_frame
+
+
+def apply(source: DltSource, hints: Mapping[str, str], *, keeps_nested: bool) -> None:
+    """Let columns of tables be written as those of rows are, in place.
+
+    Args:
+        source: its selected resources are changed.
+        hints: the workflow's type hints; columns hinted `json` are written as JSON whatever they are.
+        keeps_nested: the destination has nested types: only hinted columns are written as JSON.
+    """
+    normalize = source.schema.naming.normalize_path
+    hinted = frozenset(normalize(column) for column, kind in hints.items() if kind == "json")
+    for resource in source.selected_resources.values():
+        last_step.add(resource, FrameColumns(resource.name, hinted, normalize, keeps_nested=keeps_nested))
+
+
+class FrameColumns:
+    """Makes JSON and text of columns of one resource's tables; rows are left alone.
+
+    Args:
+        resource: its name, for messages.
+        hinted: normalized names of columns that are JSON whatever they are.
+        normalize: makes the table's name of a column's.
+        keeps_nested: only hinted columns become JSON.
+    """
+
+    def __init__(
+        self, resource: str, hinted: frozenset[str], normalize: Callable[[str], str], *, keeps_nested: bool
+    ) -> None:
+        self._resource = resource
+        self._hinted = hinted
+        self._normalize = normalize
+        self._keeps_nested = keeps_nested
+        self._known: set[str] = set()
+
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        """Return tables with their columns changed, and hints that say which are JSON, the first time they come.
+
+        Raises:
+            SourceError: a column hinted `json` whose values cannot be written as JSON.
+        """
+        if not is_frame(item[0] if isinstance(item, list) and item else item):
+            return item
+        found: set[str] = set()
+        tables = [self._converted(one, found) if is_frame(one) else one for one in _items(item)]
+        changed = tables if isinstance(item, list) else tables[0]
+        new = found - self._known
+        if not new or meta is not None:
+            return changed
+        self._known |= new
+        columns: Any = [{"name": name, "data_type": "json"} for name in sorted(self._known)]
+        return DataItemWithMeta(HintsMeta(make_hints(columns=columns), create_table_variant=False), changed)
+
+    def _converted(self, frame: Any, found: set[str]) -> Any:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        table = as_arrow(frame)
+        for index, field in enumerate(table.schema):
+            is_hinted = self._normalize(field.name) in self._hinted
+            if not is_hinted and (self._keeps_nested or not pa.types.is_nested(field.type)):
+                plain = _as_plain(table.column(index))
+                if plain is not None:
+                    table = table.set_column(index, pa.field(field.name, plain.type, nullable=True), plain)
+                continue
+            found.add(field.name)
+            if _is_text(field.type):
+                continue
+            values = self._texts(table.column(index), field)
+            table = table.set_column(index, pa.field(field.name, pa.string(), nullable=True), values)
+        return table
+
+    def _texts(self, column: Any, field: Any) -> Any:
+        import pyarrow as pa
+
+        values: Iterable[Any] = column.to_pylist(maps_as_pydicts="lossy")
+        try:
+            texts = [None if value is None else json.dumps(value) for value in values]
+        except (TypeError, ValueError):
+            error = SourceError(
+                f"Resource {self._resource!r}: column {field.name!r} cannot be written as JSON",
+                expected="numbers, text, dates, or nested values of these",
+                found=f"a column of Arrow type {field.type}",
+                remedy="correct type-hints, or the column in the source",
+            )
+        else:
+            return pa.array(texts, pa.string())
+        raise error
+
+
+def _as_plain(column: Any) -> Any:
+    """Return a column in a type that dlt writes; None if it has one."""
+    import pyarrow as pa
+
+    kind = column.type
+    if isinstance(kind, pa.UuidType):
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_binary_view(kind):
+        return column.cast(pa.binary())
+    return None
+
+
+def _items(item: Any) -> list[Any]:
+    return item if isinstance(item, list) else [item]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -1,0 +1,115 @@
+"""Resources that hypothesis makes up, run by column and one by one: schemas, contents and state have to be equal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from both_ways import Resource, Seen, both, different_tables, difference
+from generated_resources import named, resources, shown, smaller
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+GROUP = 50
+PARTS = 8
+"""Resources of one source; parts of the test, so that none takes too long."""
+
+
+def _generated(number: int, count: int) -> list[Resource]:
+    found: list[Resource] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(resources())
+    def collect(resource: Resource) -> None:
+        found.append(resource)
+
+    collect()
+    return found
+
+
+class Comparison:
+    """Runs resources both ways, many at once, and finds the one that differs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.compared = 0
+        self.by_column = 0
+
+    def run(self, group: dict[str, Resource], page_size: int | None) -> tuple[Seen, Seen]:
+        try:
+            return both(group, self.folder / "case", page_size=page_size)
+        finally:
+            shutil.rmtree(self.folder / "case")
+
+    def check(self, group: list[Resource], page_size: int | None) -> None:
+        tables = named(group)
+        columns, rows = self.run(tables, page_size)
+        if len(group) > 1 and (columns.error or rows.error):  # one of them is refused, and with it all
+            half = len(group) // 2
+            self.check(group[:half], page_size)
+            self.check(group[half:], page_size)
+            return
+        found = difference(columns, rows)
+        if found is not None:
+            pytest.fail("\n\n".join(self._explained(tables, columns, rows, page_size)) or found, pytrace=False)
+        self.compared += len(group)
+        self.by_column += sum(not columns.reasons(name) for name in tables)
+
+    def _explained(
+        self, tables: dict[str, Resource], columns: Seen, rows: Seen, page_size: int | None
+    ) -> Iterator[str]:
+        def differs(resource: Resource) -> bool:
+            return difference(*self.run({"t": resource}, page_size)) is not None
+
+        for name in different_tables(columns, rows, list(tables)) or list(tables):
+            if differs(tables[name]):
+                least = smaller(tables[name], differs)
+                yield f"{shown(least)}, page_size={page_size}\n{difference(*self.run({'t': least}, page_size))}"
+                return
+
+
+def _compare(number: int, count: int, folder: Path) -> Comparison:
+    comparison = Comparison(folder)
+    found = _generated(number, count)
+    assert len(found) == count
+    for index in range(0, count, GROUP):
+        comparison.check(found[index : index + GROUP], [None, 2, 3][index // GROUP % 3])
+    assert comparison.compared == count
+    return comparison
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where the machine has one: what is compared is not how it writes to a disk."""
+    memory = Path("/dev/shm")  # noqa: S108
+    if not (memory.is_dir() and os.access(memory, os.W_OK)):
+        yield tmp_path
+        return
+    folder = memory / f"nilus-{os.getpid()}-{tmp_path.name}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_two_thousand_generated_resources_make_the_same_tables(part: int, folder: Path) -> None:
+    comparison = _compare(7_000 + part, 2_000 // PARTS, folder)
+    # What differs from dlt only in speed is of no use if nothing takes that way.
+    assert comparison.by_column > 2_000 // PARTS / 3
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", range(80))
+def test_twenty_thousand_generated_resources_make_the_same_tables(part: int, folder: Path) -> None:
+    _compare(50_000 + part, 250, folder)

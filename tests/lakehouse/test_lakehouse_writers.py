@@ -1,0 +1,172 @@
+"""Several writers at once, and the small tables that say what was loaded."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pyarrow as pa
+import pytest
+from dlt.common.schema import Schema
+from lake_reader import LakeReader
+
+from nilus.runtime.destinations import lakehouse_ledger
+from nilus.runtime.destinations.lakehouse_catalog import Lake
+from nilus.runtime.destinations.lakehouse_journal import LakehouseJournal
+from nilus.runtime.destinations.lakehouse_ledger import Ledger
+from nilus.runtime.job import Run
+from nilus.runtime.reading import Reading
+
+READING = Reading(kind="cursor", start=None, end=None, reads_state=True, keeps_state=True)
+COLUMNS = [{"name": "name", "data_type": "text"}, {"name": "number", "data_type": "bigint"}]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = Ledger(Lake(f"iceberg://{tmp_path}/lake"), "raw", "told", COLUMNS)
+    made.make()
+    return made
+
+
+@pytest.fixture
+def reader(tmp_path):
+    return LakeReader.local(tmp_path / "lake")
+
+
+def _together(*actions):
+    """Run actions at once and raise what the first of them raised."""
+    barrier, errors = threading.Barrier(len(actions)), []
+
+    def run(action):
+        barrier.wait()
+        try:
+            action()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_runs_in_processes_of_their_own_that_append_replace_and_merge_at_once_all_land(lake, rows):
+    lake.run(rows("[{'id': n, 'who': 0} for n in range(100)]"), strategy="append")
+    code = "[{{'id': n, 'who': {who}}} for n in range({start}, {start} + 500)]"
+    jobs = [
+        lake.job(rows(code.format(who=who, start=1000 * who)), state_key=f"key-{who}", strategy=strategy, **options)
+        for who, (strategy, options) in enumerate(
+            [("append", {}), ("append", {}), ("merge", {"primary_key": ["id"]})], start=1
+        )
+    ]
+    started = [lake.runner.start(job) for job in jobs]
+    results = [lake.runner.wait(*one)[0] for one in started]
+    assert not any(isinstance(result, dict) for result in results), results
+    assert lake.query("SELECT who, count(*), count(DISTINCT id) FROM raw.orders GROUP BY 1 ORDER BY 1") == [
+        (0, 100, 100),
+        (1, 500, 500),
+        (2, 500, 500),
+        (3, 500, 500),
+    ]
+    assert len(lake.summaries("orders")) == 4
+
+
+def test_first_runs_at_once_make_the_catalog_and_the_tables_once(lake, rows):
+    jobs = [
+        lake.job(rows(f"[{{'id': {who}, 'c{who}': 1}}]"), state_key=f"key-{who}", strategy="append") for who in range(3)
+    ]
+    started = [lake.runner.start(job) for job in jobs]
+    results = [lake.runner.wait(*one)[0] for one in started]
+    assert not any(isinstance(result, dict) for result in results), results
+    assert lake.rows("orders", "id") == [(0,), (1,), (2,)]
+    assert {"c0", "c1", "c2"} <= set(lake.table("orders").schema().column_names)
+
+
+def test_rows_added_at_once_are_all_there_and_seen_by_whoever_looks_next(ledger):
+    seen = []
+
+    def enter(number):
+        ledger.add([{"name": "n", "number": number}])
+        seen.append({row["number"] for row in ledger.rows()})
+
+    _together(*(lambda number=number: enter(number) for number in range(6)))
+    assert {row["number"] for row in ledger.rows()} == set(range(6))
+    assert any(found == set(range(6)) for found in seen), "the last to commit sees all the others"
+
+
+def test_an_update_edits_what_others_have_written_meanwhile(ledger):
+    ledger.add([{"name": "old", "number": 1}])
+
+    def rename(rows):
+        return [{**row, "name": "new"} if row["name"] == "old" else row for row in rows]
+
+    _together(lambda: ledger.update(rename), *(lambda n=n: ledger.add([{"name": "late", "number": n}]) for n in (2, 3)))
+    assert sorted((row["name"], row["number"]) for row in ledger.rows()) == [("late", 2), ("late", 3), ("new", 1)]
+
+
+def test_small_tables_stay_small_however_often_they_are_written(ledger, reader, monkeypatch):
+    monkeypatch.setattr(lakehouse_ledger, "FILES", 5)
+    monkeypatch.setattr(lakehouse_ledger, "KEPT", lakehouse_ledger.timedelta(0))
+    for number in range(17):
+        ledger.add([{"name": "n", "number": number}])
+    assert sorted(row["number"] for row in ledger.rows()) == list(range(17))
+    assert len(reader.files("told")) <= 6
+    assert len(reader.table("told").metadata.snapshots) <= 8
+
+
+def _run(number):
+    return Run(
+        state_key="d.t",
+        dag_id="d",
+        task_id="t",
+        map_index=-1,
+        run_id=f"run-{number}",
+        run_type="manual",
+        try_number=1,
+        repository="https://example.org/sources",
+        commit="c" * 40,
+    )
+
+
+def test_of_two_runs_that_enter_and_then_look_one_at_least_sees_the_other(tmp_path):
+    sees = {}
+
+    def enter(number):
+        journal = LakehouseJournal(Lake(f"iceberg://{tmp_path}/lake"), "raw")
+        journal.enter(_run(number), READING, [f"{number}.5"], source="shop.py:Shop")
+        sees[number] = {entry.run_id for entry in journal.unswept("d.t")}
+
+    _together(lambda: enter(1), lambda: enter(2))
+    assert {"run-1", "run-2"} in sees.values()
+
+
+def test_a_withdrawn_entry_is_gone_and_a_swept_one_is_kept_but_not_told(tmp_path):
+    lake = Lake(f"iceberg://{tmp_path}/lake")
+    journal = LakehouseJournal(lake, "raw")
+    assert journal.unswept("d.t") == []
+    journal.enter(_run(1), READING, ["1.5", "2.5"], source="shop.py:Shop")
+    journal.withdraw("1.5")
+    assert [entry.load_id for entry in journal.unswept("d.t")] == ["2.5"]
+    assert not journal.unswept("d.t")[0].landed
+    assert journal.sweep("2.5") == {}
+    assert journal.unswept("d.t") == []
+    assert [row["load_id"] for row in Ledger(lake, "raw", "_airflow_loads", ()).rows()] == ["2.5"]
+
+
+def test_a_child_row_whose_parent_an_interrupted_merge_did_not_bring_is_swept(lake, rows):
+    options = {"strategy": "merge", "primary_key": ["id"], "max_table_nesting": 1}
+    code = "[{'id': 1, 'tags': [{'t': 'a'}]}]"
+    lake.run(rows(code), **options)
+    orphan = lake.arrow("orders__tags").to_pylist()[0]
+    table = lake.table("orders__tags")
+    row = {**orphan, "_dlt_load_id": "9.5", "_dlt_root_id": "nowhere", "t": "orphan"}
+    table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
+    assert len(lake.rows("orders__tags", "t")) == 2
+    stored = lake.arrow("_dlt_version").to_pylist()[-1]["schema"]
+    journal = LakehouseJournal(Lake(lake.address), "raw", Schema.from_dict(json.loads(stored)))
+    journal.enter(_run(1), READING, ["9.5"], source="s")
+    assert journal.sweep("9.5", kept={"orders", "orders__tags"}) == {"orders__tags": 1}
+    assert lake.rows("orders__tags", "t") == [("a",)]
