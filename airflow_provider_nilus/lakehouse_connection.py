@@ -25,7 +25,7 @@ LAKEHOUSE_FIELDS: dict[str, Any] = {
     },
     "catalog": {
         "label": "Catalog kind",
-        "description": "rest, sql or glue. Nothing: sql for a local folder, which then gets a SQLite catalog of its own.",
+        "description": "rest, sql or glue. Nothing: sql for a local folder, which then gets a SQLite catalog.",
         "schema": {"type": ["string", "null"], "enum": [*KINDS, None]},
     },
     "catalog_uri": {
@@ -50,7 +50,11 @@ LAKEHOUSE_FIELDS: dict[str, Any] = {
         "description": "Of the object store, and of Glue; the account's name in Azure. Nothing: what the worker has.",
         "schema": _TEXT,
     },
-    "secret_access_key": {"label": "Secret access key", "description": "The account's key in Azure.", "schema": _SECRET},
+    "secret_access_key": {
+        "label": "Secret access key",
+        "description": "The account's key in Azure.",
+        "schema": _SECRET,
+    },
     "session_token": {"label": "Session token", "schema": _SECRET},
     "region": {"label": "Region", "schema": _TEXT},
     "endpoint": {
@@ -137,7 +141,11 @@ def _catalog(fields: Fields, kind: str) -> dict[str, str | None]:
 def _store(fields: Fields, scheme: str) -> dict[str, str | None]:
     key, secret = fields.text("extra.access_key_id"), fields.text("extra.secret_access_key")
     if scheme.lower() in _AZURE:
-        return {"adls.account-name": key, "adls.account-key": secret, "adls.sas-token": fields.text("extra.session_token")}
+        return {
+            "adls.account-name": key,
+            "adls.account-key": secret,
+            "adls.sas-token": fields.text("extra.session_token"),
+        }
     # By these names both the object store and Glue find them.
     return {
         "client.access-key-id": key,

@@ -25,6 +25,7 @@ pytest_plugins = [
     "scheduler_fixture",
     "s3_fixture",
     "numbers_fixture",
+    "kill_table",
 ]
 
 

@@ -237,8 +237,11 @@ def _newest_run(session: Session, task: Task) -> str:
 
 
 def _write_xcom(session: Session, task: Task, run_id: str, record: Record) -> None:
+    """Put a row in place of the one that is there. `XComModel.set` encodes the value once more, in Airflow 3.1."""
+    from airflow.models.dagrun import DagRun
     from airflow.models.xcom import XComModel
     from airflow.sdk.execution_time.xcom import XCom
+    from sqlalchemy import delete, select
 
     where: dict[str, Any] = {
         "dag_id": task.dag_id,
@@ -247,4 +250,7 @@ def _write_xcom(session: Session, task: Task, run_id: str, record: Record) -> No
         "map_index": task.map_index,
     }
     value: Any = XCom.serialize_value(record.to_json(), key=XCOM_KEY, **where)
-    XComModel.set(XCOM_KEY, value, **where, serialize=False, session=session)
+    session.execute(delete(XComModel).filter_by(key=XCOM_KEY, **where))
+    dag_run_id = session.scalars(select(DagRun.id).where(DagRun.dag_id == task.dag_id, DagRun.run_id == run_id)).one()
+    row: Any = XComModel
+    session.add(row(dag_run_id=dag_run_id, key=XCOM_KEY, value=value, **where))

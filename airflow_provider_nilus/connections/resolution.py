@@ -25,6 +25,7 @@ _DEPOT_PARAMETERS = ("purpose", "acl")
 _TABLE_FORMAT = "table_format"
 _FILES = ("duckdb", "sqlite")
 _AMAZON = ("s3", "athena")
+_PYICEBERG = {"region_name": "client.region", "endpoint_url": "s3.endpoint"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ def resolve_sink(
 def _amazon(address: str, region: str | None, endpoint: str | None) -> dict[str, str]:
     given = {"region_name": region, "endpoint_url": endpoint}
     chosen = {name: value for name, value in given.items() if value}
-    if chosen and address.partition("://")[0].lower() not in _AMAZON:
+    scheme = address.partition("://")[0].lower()
+    if scheme.partition("+")[0] == "iceberg":
+        return {_PYICEBERG[name]: value for name, value in chosen.items()}
+    if chosen and scheme not in _AMAZON:
         log.warning("sink.options.aws-region and aws-endpoint have no effect on this sink")
         return {}
     return chosen

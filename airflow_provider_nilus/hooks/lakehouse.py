@@ -27,8 +27,11 @@ class LakehouseHook(NilusHook):
     @staticmethod
     def get_connection_form_widgets() -> dict[str, Any]:
         """Return the fields of the form as Airflow 3.1 asks for them; later versions have them without a hook."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from wtforms import PasswordField, StringField
+        from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]
+            BS3PasswordFieldWidget,
+            BS3TextFieldWidget,
+        )
+        from wtforms import PasswordField, StringField  # type: ignore[import-untyped]
 
         return {
             name: (

@@ -1,7 +1,7 @@
 """Columns of tables that are written as a row's value would be: nested ones as JSON, UUIDs as text.
 
 dlt hands a struct or list on as it is, which the formats of some destinations cannot hold, takes a column of texts for
-text though its hint says `json`, and refuses UUIDs and the types of Arrow that are called views.
+text though its hint says `json`, and refuses UUIDs, the types of Arrow that are called views, and bytes in CSV.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from nilus.runtime import last_step
 from nilus.runtime.frames import as_arrow, is_frame
 
 
-def apply(source: DltSource, hints: Mapping[str, str], *, keeps_nested: bool) -> None:
+def apply(source: DltSource, hints: Mapping[str, str], *, keeps_nested: bool, is_csv: bool) -> None:
     """Let columns of tables be written as those of rows are, in place.
 
     Args:
         source: its selected resources are changed.
         hints: the workflow's type hints; columns hinted `json` are written as JSON whatever they are.
         keeps_nested: the destination has nested types: only hinted columns are written as JSON.
+        is_csv: tables are loaded as CSV: bytes are written in hexadecimal digits.
     """
     normalize = source.schema.naming.normalize_path
     hinted = frozenset(normalize(column) for column, kind in hints.items() if kind == "json")
     for resource in source.selected_resources.values():
-        last_step.add(resource, FrameColumns(resource.name, hinted, normalize, keeps_nested=keeps_nested))
+        last_step.add(
+            resource, FrameColumns(resource.name, hinted, normalize, keeps_nested=keeps_nested, is_csv=is_csv)
+        )
 
 
 class FrameColumns:
@@ -41,47 +44,56 @@ class FrameColumns:
         hinted: normalized names of columns that are JSON whatever they are.
         normalize: makes the table's name of a column's.
         keeps_nested: only hinted columns become JSON.
+        is_csv: bytes are written in hexadecimal digits.
     """
 
     def __init__(
-        self, resource: str, hinted: frozenset[str], normalize: Callable[[str], str], *, keeps_nested: bool
+        self,
+        resource: str,
+        hinted: frozenset[str],
+        normalize: Callable[[str], str],
+        *,
+        keeps_nested: bool,
+        is_csv: bool,
     ) -> None:
         self._resource = resource
         self._hinted = hinted
         self._normalize = normalize
         self._keeps_nested = keeps_nested
-        self._known: set[str] = set()
+        self._is_csv = is_csv
+        self._known: dict[str, str] = {}
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Return tables with their columns changed, and hints that say which are JSON, the first time they come.
+        """Return tables with their columns changed, and hints that say what they are, the first time they come.
 
         Raises:
             SourceError: a column hinted `json` whose values cannot be written as JSON.
         """
         if not is_frame(item[0] if isinstance(item, list) and item else item):
             return item
-        found: set[str] = set()
+        found: dict[str, str] = {}
         tables = [self._converted(one, found) if is_frame(one) else one for one in _items(item)]
         changed = tables if isinstance(item, list) else tables[0]
-        new = found - self._known
-        if not new or meta is not None:
+        if not found.keys() - self._known.keys() or meta is not None:
             return changed
-        self._known |= new
-        columns: Any = [{"name": name, "data_type": "json"} for name in sorted(self._known)]
+        self._known |= found
+        columns: Any = [{"name": name, "data_type": kind} for name, kind in sorted(self._known.items())]
         return DataItemWithMeta(HintsMeta(make_hints(columns=columns), create_table_variant=False), changed)
 
-    def _converted(self, frame: Any, found: set[str]) -> Any:
+    def _converted(self, frame: Any, found: dict[str, str]) -> Any:
         import pyarrow as pa  # type: ignore[import-untyped]
 
         table = as_arrow(frame)
         for index, field in enumerate(table.schema):
             is_hinted = self._normalize(field.name) in self._hinted
             if not is_hinted and (self._keeps_nested or not pa.types.is_nested(field.type)):
-                plain = _as_plain(table.column(index))
+                plain = _as_plain(table.column(index), is_csv=self._is_csv)
                 if plain is not None:
+                    if _is_binary(field.type) and pa.types.is_string(plain.type):
+                        found[field.name] = "binary"
                     table = table.set_column(index, pa.field(field.name, plain.type, nullable=True), plain)
                 continue
-            found.add(field.name)
+            found[field.name] = "json"
             if _is_text(field.type):
                 continue
             values = self._texts(table.column(index), field)
@@ -106,13 +118,23 @@ class FrameColumns:
         raise error
 
 
-def _as_plain(column: Any) -> Any:
+def _is_binary(kind: Any) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    kinds = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    return any(test(kind) for test in kinds)
+
+
+def _as_plain(column: Any, *, is_csv: bool) -> Any:
     """Return a column in a type that dlt writes; None if it has one."""
     import pyarrow as pa
 
     kind = column.type
     if isinstance(kind, pa.UuidType):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    if is_csv and _is_binary(kind):
+        return pa.array([None if value is None else f"\\x{value.hex()}" for value in column.to_pylist()], pa.string())
     if pa.types.is_string_view(kind):
         return column.cast(pa.string())
     if pa.types.is_binary_view(kind):

@@ -115,8 +115,12 @@ def run(job: Job, channel: Channel) -> Loaded:
                 source, masks = _call(found, job, what)
                 hints.apply_table_format(source, sink.table_format)
                 support.refuse_unsupported(job, what, source, sink, destination)
-                keeps_nested = bool(destination.capabilities().supports_nested_types)
-                frame_columns.apply(source, job.source.type_hints, keeps_nested=keeps_nested)
+                frame_columns.apply(
+                    source,
+                    job.source.type_hints,
+                    keeps_nested=bool(destination.capabilities().supports_nested_types),
+                    is_csv=sink.arrow_as_csv and file_format in (None, "csv"),
+                )
             where = failures.Where(
                 checkout, job.sink.display_address, sink.secrets, sink.refusals, hides_rows=masks is not None
             )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from both_ways import Resource, Seen, both, different_tables, difference
+from both_ways import Resource, Seen, both, difference, different_tables
 from generated_resources import named, resources, shown, smaller
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -91,7 +91,7 @@ def _compare(number: int, count: int, folder: Path) -> Comparison:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory, where the machine has one: what is compared is not how it writes to a disk."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     if not (memory.is_dir() and os.access(memory, os.W_OK)):
         yield tmp_path
         return

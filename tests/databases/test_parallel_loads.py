@@ -13,7 +13,7 @@ from nilus.runtime.destinations import waiting
 from nilus.runtime.destinations.sqlite import SQLiteSink
 from nilus.runtime.job import SinkSpec
 
-RUNS = 4
+RUNS = 3
 SOURCE = """
 class Shop(CustomSource):
     def nilus_source(self, uri, table, **kwargs):

@@ -50,6 +50,7 @@ def test_two_large_runs_are_there_row_by_row(place, query, rows, make_runner):
     assert found.num_rows == 2 * rows
     assert pc.count_distinct(found.column("id")).as_py() == 2 * rows
     assert pc.sum(found.column("id")).as_py() == rows * (2 * rows + 1)
+    print(f"{place}{query}: {rows} rows a run, {[load.seconds for load in loads]} s, {len(run.lake.files())} files")
     assert run.lake.read("customers").num_rows == rows // 10
     assert [load.tables["orders"]["rows"] for load in loads] == [rows, rows]
     run.lake.assert_settled()

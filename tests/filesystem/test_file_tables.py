@@ -97,7 +97,7 @@ FRAMES = """
 """
 
 
-@pytest.mark.parametrize("query", ["", DELTA])
+@pytest.mark.parametrize("query", ["", pytest.param(DELTA, marks=pytest.mark.soak)])
 def test_rows_of_frames_carry_the_load_id(query, make_runner):
     run = make_runner(query=query)
     loaded = run(FRAMES)
@@ -106,10 +106,11 @@ def test_rows_of_frames_carry_the_load_id(query, make_runner):
     ]
 
 
-@pytest.mark.parametrize("query", ["", DELTA])
+@pytest.mark.parametrize("query", [pytest.param("", marks=pytest.mark.soak), DELTA])
 def test_without_credentials_the_worker_s_own_are_used(query, make_runner):
     run = make_runner("s3", query)
-    loaded = run(FRAMES, credentials={}, env=run.lake.server.environ)
+    server = run.lake.server
+    loaded = run(FRAMES, credentials={"endpoint_url": server.endpoint}, env=server.environ)
     assert run.lake.read("orders").num_rows == loaded.tables["orders"]["rows"] == 4
 
 
@@ -192,6 +193,6 @@ def test_the_journal_traces_a_file_to_its_run_and_commit(run):
 
 
 def test_a_load_is_split_into_files_of_the_size_asked_for(run):
-    run(orders(count=10), loader_file_size=4, page_size=2)
+    run(orders(count=10), loader_file_size=4, page_size=2, batching="off")
     assert len(run.lake.table_files("orders")) > 1
     assert len(run.lake.rows("orders")) == 10

@@ -1,8 +1,8 @@
 """A catalog server of the tests, after the public description of Iceberg's REST catalog protocol.
 
 It is no product's server: it answers the requests of that protocol for namespaces, tables, commits, configuration and
-OAuth2 tokens on a loopback port, and keeps what it is told in pyiceberg's SQL catalog. What a client of it shows is that
-the client speaks the protocol; a server's own ways are not shown.
+OAuth2 tokens on a loopback port, and keeps what it is told in pyiceberg's SQL catalog. What a client of it shows is
+that the client speaks the protocol; a server's own ways are not shown.
 """
 
 from __future__ import annotations

@@ -6,14 +6,17 @@ The REST catalog is a server of the tests (see `catalog_server`); Glue and S3 ar
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from airflow.sdk import Connection
 from lake_reader import LakeReader
 
+from airflow_provider_nilus.connections import resolve_sink
 from nilus.errors import DestinationError
 
 
@@ -45,24 +48,30 @@ def catalog_server(s3, s3_bucket, tmp_path):
 
 @pytest.fixture
 def make_lake(lake, request, tmp_path):
-    """`make_lake("postgres" | "rest" | "glue")`: the task of `lake`, with another catalog."""
+    """`make_lake("postgres" | "rest" | "glue")`: the task of `lake`, with the catalog of an Airflow connection."""
 
     def make(kind):
+        fields, login = {"catalog": kind}, {}
         if kind == "postgres":
             uri = request.getfixturevalue("postgres_database").replace("postgresql://", "postgresql+psycopg2://")
-            properties = {"uri": uri, "warehouse": f"file://{tmp_path}/wh"}
-            lake.address, lake.reader = "iceberg+sql://db", LakeReader(properties)
+            lake.reader = LakeReader({"uri": uri, "warehouse": f"file://{tmp_path}/wh"})
+            fields = {"catalog": "sql", "catalog_uri": uri, "warehouse": f"{tmp_path}/wh"}
         elif kind == "rest":
             server = request.getfixturevalue("catalog_server")
-            properties = {"uri": server.url, "credential": f"{server.client_id}:{server.client_secret}"}
+            secret = f"{server.client_id}:{server.client_secret}"
             arrow = request.getfixturevalue("s3").arrow()
-            lake.address, lake.reader = "iceberg+rest://here", LakeReader(properties, "rest", filesystem=arrow)
+            lake.reader = LakeReader({"uri": server.url, "credential": secret}, "rest", filesystem=arrow)
+            login = {"login": server.client_id, "password": server.client_secret}
+            fields |= {"catalog_uri": server.url, "oauth2_server_uri": f"{server.url}/v1/oauth/tokens"}
         else:
             s3, bucket = request.getfixturevalue("s3"), request.getfixturevalue("s3_bucket")
             properties = {"warehouse": f"s3://{bucket}/wh", "glue.endpoint": s3.endpoint, **_amazon(s3)}
-            lake.address = "iceberg+glue://here"
             lake.reader = LakeReader(properties, "glue", filesystem=s3.arrow())
-        lake.credentials = lake.reader.properties
+            fields |= {"warehouse": f"s3://{bucket}/wh", "catalog_uri": s3.endpoint, "endpoint": s3.endpoint}
+            fields |= {"access_key_id": s3.access_key, "secret_access_key": s3.secret_key, "region": s3.region}
+        connection = Connection(conn_id="lake", conn_type="nilus_lakehouse", extra=json.dumps(fields), **login)
+        sink = resolve_sink("dataos://lake", home=tmp_path, get_connection=lambda _: connection)
+        lake.address, lake.credentials = sink.address, sink.credentials
         return lake
 
     return make
@@ -79,7 +88,11 @@ def test_every_catalog_takes_every_way_of_writing_and_shows_it_to_others(kind, m
 
     lake.run(rows("[{'id': 1, 'day': '2024-01-01'}, {'id': 2, 'day': '2024-01-02'}]"), **options)
     assert ids() == [1, 2]
-    lake.run(rows("[{'id': 2, 'day': 'x', 'new': 'n'}, {'id': 3, 'day': 'y'}]"), **{**options, "strategy": "merge"}, primary_key=["id"])
+    lake.run(
+        rows("[{'id': 2, 'day': 'x', 'new': 'n'}, {'id': 3, 'day': 'y'}]"),
+        **{**options, "strategy": "merge"},
+        primary_key=["id"],
+    )
     assert lake.rows("orders", "id", "new", schema=schema) == [(1, None), (2, "n"), (3, None)]
     partition = [{"column": "day", "type": "identity"}]
     lake.run(rows("[{'id': 9, 'day': 'z'}]"), **{**options, "strategy": "replace"}, partition_by=partition)
@@ -111,7 +124,9 @@ def test_a_secret_that_is_wrong_is_told_once_and_not_shown(make_lake, catalog_se
 
 
 def test_settings_of_the_machine_are_not_read(home, tmp_path):
-    (home / ".pyiceberg.yaml").write_text("catalog:\n  nilus:\n    uri: sqlite:////nowhere/a.db\n    warehouse: /nowhere\n")
+    (home / ".pyiceberg.yaml").write_text(
+        "catalog:\n  nilus:\n    uri: sqlite:////nowhere/a.db\n    warehouse: /nowhere\n"
+    )
     code = (
         "import sys; from nilus.runtime.destinations.lakehouse_catalog import Lake\n"
         "lake = Lake(sys.argv[1]); print(sorted(lake.catalog.properties.items()))\n"
@@ -119,12 +134,14 @@ def test_settings_of_the_machine_are_not_read(home, tmp_path):
     )
     environ = {**os.environ, "PYICEBERG_CATALOG__NILUS__URI": "http://127.0.0.1:9", "PYICEBERG_MAX_WORKERS": "nonsense"}
     done = subprocess.run(
-        [sys.executable, "-c", code, f"iceberg://{tmp_path}/wh"], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, f"iceberg://{tmp_path}/wh"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     properties, config = done.stdout.splitlines()
     assert "nowhere" not in properties
     assert "127.0.0.1" not in properties
     assert f"{tmp_path}/wh" in properties
     assert config == "{}"
-
-

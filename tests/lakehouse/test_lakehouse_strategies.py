@@ -83,7 +83,12 @@ def test_delete_insert_takes_out_whole_days(lake, rows):
         incremental_key="day",
     )
     lake.run(rows("[{'day': '2024-01-02', 'n': 9}]"), strategy="delete+insert", incremental_key="day")
-    assert lake.rows("orders", "day", "n") == [("2024-01-01", 0), ("2024-01-01", 1), ("2024-01-01", 2), ("2024-01-02", 9)]
+    assert lake.rows("orders", "day", "n") == [
+        ("2024-01-01", 0),
+        ("2024-01-01", 1),
+        ("2024-01-01", 2),
+        ("2024-01-02", 9),
+    ]
 
 
 def test_insert_only_leaves_rows_alone_that_are_there(lake, rows):
@@ -143,11 +148,23 @@ def test_a_table_that_somebody_dropped_is_made_anew(lake, rows):
 
 
 def test_a_snapshot_is_traced_to_its_load_run_and_commit(lake, rows):
-    outcome = lake.run(rows(FIRST), strategy="append", run_id="scheduled__2024-01-01", logical_date="2024-01-01T00:00:00+00:00")
+    outcome = lake.run(
+        rows(FIRST), strategy="append", run_id="scheduled__2024-01-01", logical_date="2024-01-01T00:00:00+00:00"
+    )
     (summary,) = lake.summaries("orders")
     assert {
         name: summary[f"nilus.{name}"]
-        for name in ("load-id", "dag-id", "task-id", "run-id", "repository", "commit", "source", "try-number", "logical-date")
+        for name in (
+            "load-id",
+            "dag-id",
+            "task-id",
+            "run-id",
+            "repository",
+            "commit",
+            "source",
+            "try-number",
+            "logical-date",
+        )
     } == {
         "load-id": outcome.loaded.load_ids[0],
         "dag-id": "shop",

@@ -145,14 +145,17 @@ def test_partitions_are_in_the_spec_and_in_the_layout_of_the_files(partition, la
     )
     assert (str(part.transform), part.name) == (transform, name)
     folders = {path.split("/data/")[1].split("/")[0] for path in lake.files("orders")}
-    assert folders == {
-        "year": {"at_year=2023", "at_year=2024"},
-        "month": {"at_month=2023-01", "at_month=2024-01"},
-        "day": {f"day_day=2024-01-0{n}" for n in (1, 2, 3)},
-        "hour": {"at_the_hour=2023-01-01-00", "at_the_hour=2024-01-01-01"},
-        "bucket": {f"id_bucket={n}" for n in range(4)},
-        "identity": {"kind=a", "kind=b"},
-    }[partition["type"]]
+    assert (
+        folders
+        == {
+            "year": {"at_year=2023", "at_year=2024"},
+            "month": {"at_month=2023-01", "at_month=2024-01"},
+            "day": {f"day_day=2024-01-0{n}" for n in (1, 2, 3)},
+            "hour": {"at_the_hour=2023-01-01-00", "at_the_hour=2024-01-01-01"},
+            "bucket": {f"id_bucket={n}" for n in range(4)},
+            "identity": {"kind=a", "kind=b"},
+        }[partition["type"]]
+    )
     assert lake.tables() == {"orders": 40}
 
 
@@ -160,7 +163,10 @@ def test_partitions_are_ordered_by_index_and_rows_within_files_by_cluster_by(lak
     lake.run(
         rows("[{'id': (n * 7) % 40, 'kind': 'ab'[n % 2], 'size': n % 4} for n in range(40)]"),
         strategy="append",
-        partition_by=[{"column": "size", "type": "identity", "index": 2}, {"column": "kind", "type": "identity", "index": 1}],
+        partition_by=[
+            {"column": "size", "type": "identity", "index": 2},
+            {"column": "kind", "type": "identity", "index": 1},
+        ],
         cluster_by=["id"],
     )
     import pyarrow.parquet as pq
@@ -180,8 +186,14 @@ def test_merges_and_replacements_of_partitioned_tables_are_right_and_other_parti
     lake.run(rows(code.format(v=1, start=0, stop=30)), **merge, **by_kind)
     lake.run(rows(code.format(v=2, start=20, stop=40)), **merge, **by_kind)
     assert lake.rows("orders", "id", "v") == sorted(((n, 1 if n < 20 else 2) for n in range(40)), key=repr)
-    lake.run(rows(code.format(v=3, start=39, stop=50)), **merge, partition_by=[{"column": "id", "type": "bucket", "bucket_count": 2}])
-    assert lake.rows("orders", "id", "v") == sorted(((n, 1 if n < 20 else 2 if n < 39 else 3) for n in range(50)), key=repr)
+    lake.run(
+        rows(code.format(v=3, start=39, stop=50)),
+        **merge,
+        partition_by=[{"column": "id", "type": "bucket", "bucket_count": 2}],
+    )
+    assert lake.rows("orders", "id", "v") == sorted(
+        ((n, 1 if n < 20 else 2 if n < 39 else 3) for n in range(50)), key=repr
+    )
     assert len(lake.table("orders").specs()) == 2
     lake.run(rows(code.format(v=4, start=0, stop=3)), strategy="replace")
     assert lake.rows("orders", "id", "v") == [(0, 4), (1, 4), (2, 4)]

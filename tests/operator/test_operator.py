@@ -186,6 +186,7 @@ def test_another_commit_than_the_expected_one_fails_before_any_code_runs(run_dag
         ({"interval": "yesterday"}, "interval"),
         ({"on_rerun": "maybe"}, "on_rerun"),
         ({"backfill": "maybe"}, "backfill"),
+        ({"batching": "maybe"}, "batching"),
         ({"state": "nowhere"}, "variable"),
         ({"resources": ["user"]}, "users"),
     ],

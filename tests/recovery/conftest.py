@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 import pytest
 from file_lake import FileLake
+from kill_table import KILLED
 from lake_reader import LakeReader
 
 from airflow_provider_nilus.package_store import PackageStore
@@ -27,6 +32,8 @@ from nilus.runtime.events import Adopted, Loaded, PackageRequest, Question
 from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
 HERE = Path(__file__).resolve().parent
+# The child ends within a second of its parent's death; the rest is room for a busy machine.
+CHILD_BOUND = 15.0
 
 
 class FileStore:
@@ -58,6 +65,7 @@ class World:
         source: address of the source that runs.
         environ: more variables for the child.
         environment: what the child runs in.
+        note: takes what was killed where, for the table at the end of the test run.
     """
 
     address: str
@@ -72,6 +80,7 @@ class World:
     source: str = "custom://Everything"
     environ: dict[str, str] = field(default_factory=dict)
     environment: Environment = field(default_factory=Environment)
+    note: Callable[[str], Any] = str
 
     def run(
         self,
@@ -85,6 +94,8 @@ class World:
     ) -> Loaded:
         """Run the task once: one try of one run. `commit=False` is a worker that dies before the record is written."""
         self.tries[run_id] += 1
+        if kill_at or kill_after is not None:
+            self.note(f"{self.environ.get('NILUS_KILL_WHO', 'child')}|{kill_at or 'random time'}")
         turn = Turn(
             self.store,
             "d.t",
@@ -117,6 +128,8 @@ class World:
                 state=begun.base.state,
                 known_load_ids=list(begun.known),
                 replaces=list(begun.replaces),
+                removes_after=begun.removes_after,
+                adopt=begun.adopt,
                 keeps_packages=self.packages is not None,
             )
             job = dataclasses.replace(job, **options)
@@ -134,6 +147,29 @@ class World:
         """Run a try that is to die before its end."""
         with pytest.raises(NilusError, match="signal 9"):
             self.run(run_id, rows, **arguments)
+
+    def killed_with_its_parent(self, run_id: str, rows: int, *, kill_at: str, who: str) -> None:
+        """Run a try in a process of its own, whose child kills it there, and itself as well if `who` is `both`.
+
+        Returns when the child is gone, too: by itself, if only its parent was killed.
+        """
+        self.note(f"{who}|{kill_at}")
+        scratch = self.checkout.parent / "scratch"
+        scratch.mkdir(exist_ok=True)
+        pid = scratch / "child"
+        self.tries[run_id] += 1
+        environ = {**self.environ, "NILUS_KILL_WHO": who, "NILUS_CHILD_PID": str(pid)}
+        parent = multiprocessing.get_context("fork").Process(
+            target=_try_in, args=(self, environ, scratch, run_id, rows, kill_at)
+        )
+        parent.start()
+        parent.join(180)
+        assert parent.exitcode == -signal.SIGKILL, f"the parent was not killed at {kill_at}: {parent.exitcode}"
+        died = time.monotonic()
+        while psutil.pid_exists(int(pid.read_text())):
+            assert time.monotonic() - died < CHILD_BOUND, "the child outlived its parent"
+            time.sleep(0.01)
+        shutil.rmtree(scratch)
 
     def _child(self, job: Job, turn: Turn, rows: int, kill_at: str | None, kill_after: float | None) -> ChildProcess:
         environ = {
@@ -230,6 +266,16 @@ class FilesWorld(World):
         self.lake.assert_settled()
 
 
+def _try_in(world: World, environ: dict[str, str], scratch: Path, run_id: str, rows: int, kill_at: str) -> None:
+    """Be the worker: run a try; nothing of the test session is torn down here."""
+    tempfile.tempdir = str(scratch)
+    try:
+        world.tries[run_id] -= 1
+        dataclasses.replace(world, environ=environ, note=str).run(run_id, rows, kill_at=kill_at)
+    finally:
+        os._exit(3)
+
+
 def _duckdb_query(path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
     def query(statement: str) -> list[tuple[Any, ...]]:
         import duckdb
@@ -307,4 +353,9 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str]
         url = request.getfixturevalue("postgres_database")
         return World(url, _postgres_query(url), FileStore(store), checkout)
 
-    return make
+    def noted(sink: str) -> World:
+        world = make(sink)
+        world.note = lambda what: request.node.user_properties.append((KILLED, f"{sink}|{what}"))
+        return world
+
+    return noted

@@ -10,7 +10,7 @@ from kill_points import POINTS
 from nilus.errors import ProcessError
 
 SINKS = ("sqlite", "mariadb")
-ALWAYS = {("sqlite", "second_job_done"), ("mariadb", "second_job_done"), ("mariadb", "after_complete")}
+ALWAYS = {("sqlite", "second_job_done"), ("mariadb", "second_job_done")}
 MATRIX = [
     pytest.param(sink, point, marks=[] if (sink, point) in ALWAYS else [pytest.mark.soak])
     for sink in SINKS
@@ -37,7 +37,7 @@ def test_a_retry_after_a_kill_in_the_first_run_duplicates_and_loses_nothing_in_a
     world.check(300)
 
 
-@pytest.mark.parametrize("sink", SINKS)
+@pytest.mark.parametrize("sink", [pytest.param("sqlite", marks=pytest.mark.soak), "mariadb"])
 def test_a_load_of_a_run_that_died_before_its_state_was_kept_is_adopted_in_a_database(sink, make_world):
     world = make_world(sink)
     world.run("a", 120)

@@ -319,9 +319,7 @@ class _Channel:
             state = states.get(entry["run_id"], "gone")
             if task_states.is_running(state):
                 live.append(entry["load_id"])
-            said[entry["load_id"]] = (
-                "cleared" if state != "gone" and task_states.is_to_run_again(state) else str(state)
-            )
+            said[entry["load_id"]] = "cleared" if state != "gone" and task_states.is_to_run_again(state) else str(state)
         answer = {"live": live, "states": said, "moved": bool(landed) and self._turn.moved(landed)}
         return json.loads(json.dumps(answer))
 

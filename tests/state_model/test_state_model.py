@@ -137,7 +137,7 @@ class StateMachine(RuleBasedStateMachine):
         assert found == wanted
 
     def _run(self, run_id, death):
-        names, pending = self._names(), self._unrecorded()
+        before, names, pending = self.world.record, self._names(), self._unrecorded()
         outcome = self.world.run(run_id, die_after=death)
         assert not isinstance(outcome, StateConflict), outcome
         if outcome == "success":
@@ -145,8 +145,8 @@ class StateMachine(RuleBasedStateMachine):
         elif outcome == "killed":
             self._check_death(run_id, names, pending)
         else:
-            assert self._names() in (names, [*names, *pending]), "an error moved the record"
-            assert self._refusal_is_due(run_id, names, pending), outcome
+            assert self.world.record == before, "an error moved the record"
+            assert self._refusal_is_due(run_id, before, names, pending), outcome
         self.committed = self._names()
 
     def _check_success(self, run_id, names, pending):
@@ -160,7 +160,7 @@ class StateMachine(RuleBasedStateMachine):
         if run_id in names:
             wanted = self._still_standing(names, run_id)
         else:
-            wanted = [*names, *(one for one in pending if one != run_id and self._stands(one))]
+            wanted = [*names, *(one for one in pending if one != run_id)]
         assert self._names() in (wanted, [*wanted, run_id]), (self._names(), wanted)
         if last > self.world.last(self._state_of(wanted)):
             assert self._names()[-1] == run_id
@@ -172,26 +172,23 @@ class StateMachine(RuleBasedStateMachine):
         assert found in (names, stands, [*stands, run_id], with_pending, [*with_pending, run_id]), found
         assert len(self._unrecorded()) <= 1
 
-    def _refusal_is_due(self, run_id, names, pending):
-        """A run may be refused only if later runs went on from it, or a load nobody recorded stands after it."""
+    def _refusal_is_due(self, run_id, before, names, pending):
+        """A run may be refused only if later runs went on from it, or if a load that nobody recorded stands after it.
+
+        So may any run where a run that was made again died between its load and its record: that one goes first.
+        """
+        others = [one for one in pending if one != run_id]
         if run_id in names:
             later = names[names.index(run_id) + 1 :]
-            return any(not self._is_open(one) for one in later) or any(one != run_id for one in pending)
-        return len(pending) > 1
+            return any(not self._is_open(one) for one in later) or bool(others)
+        return len(pending) > 1 or bool(others and before.directive and before.directive.removes)
 
     def _still_standing(self, names, run_id):
         """The commits that are left when those at the end that are open, this run's included, are taken back."""
         standing = list(names)
-        while standing and (standing[-1] == run_id or self._was_open.get(standing[-1])):
+        while standing and (standing[-1] == run_id or self._is_open(standing[-1])):
             standing.pop()
         return standing
-
-    @property
-    def _was_open(self):
-        return {run: self._is_open(run) for run in self.world.states}
-
-    def _stands(self, run_id):
-        return not self._is_open(run_id) or True
 
     def _is_open(self, run_id):
         return self.world.states.get(run_id) is None

@@ -57,10 +57,9 @@ SOURCE = """
     class Shop(CustomSource):
         def nilus_source(self, uri, table, **kwargs):
             kind, _, name = uri.partition("?")[2].partition("=")
-            values = VALUES if not name else ({**VALUES, **ONE})
-            values = values if not name else {name: values[name]}
+            values = VALUES if name == "all" else {name: ONE[name]}
             made = rows(values) if kind == "rows" else globals()["table"](values)
-            return nilus.resource(lambda: [made], name="types")
+            return nilus.resource(lambda: [made], name=f"{kind}_{name}")
 """
 TOGETHER = [
     "text",
@@ -113,13 +112,12 @@ WRITTEN = {
 
 
 def load(run, sink, kind, name=""):
-    run(SOURCE, sink.spec(), address=f"custom://Shop?{kind}={name}")
-    columns = sink.columns("types")
+    run(SOURCE, sink.spec(), address=f"custom://Shop?{kind}={name or 'all'}")
+    table = f"{kind}_{name or 'all'}"
+    columns = sink.columns(table)
     names = [column for column in columns if column != "id"]
-    if not names:
-        return {}
     quoted = ", ".join(f'"{column}"' for column in names)
-    full, empty = sink.rows(f"SELECT {quoted} FROM {sink.table('types')} ORDER BY id")
+    full, empty = sink.rows(f"SELECT {quoted} FROM {sink.table(table)} ORDER BY id")
     assert set(empty) == {None}, dict(zip(names, empty, strict=True))
     return {column: (columns[column], value) for column, value in zip(names, full, strict=True)}
 

@@ -36,6 +36,7 @@ class Sink(ABC):
             `cluster_by`, `staging_bucket`.
         merge_remedy: what to do where the destination cannot merge as asked.
         merges_itself: whether the destination is told to merge and does it its own way.
+        arrow_as_csv: whether Arrow tables are loaded as CSV if the workflow names no format: it holds no bytes.
     """
 
     name: ClassVar[str]
@@ -45,6 +46,7 @@ class Sink(ABC):
     carries_out: ClassVar[frozenset[str]] = frozenset()
     merge_remedy: ClassVar[str] = "choose a strategy that the destination has"
     merges_itself: ClassVar[bool] = False
+    arrow_as_csv: ClassVar[bool] = False
 
     def __init__(self, spec: SinkSpec) -> None:
         self.spec = spec

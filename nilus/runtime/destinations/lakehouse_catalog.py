@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
@@ -177,21 +177,20 @@ def _make(kind: str, name: str, own: dict[str, str]) -> Catalog:
     if own["uri"].startswith("sqlite:///"):
         _make_folder(Path(own["uri"].removeprefix("sqlite:///").partition("?")[0]).parent)
         mark = "&" if "?" in own["uri"] else "?"
-        own["uri"] = f"{own['uri']}{mark}timeout={_SQLITE_WAIT_SECONDS}"
+        own = {**own, "uri": f"{own['uri']}{mark}timeout={_SQLITE_WAIT_SECONDS}"}
     return SqlCatalog(name, **own)
 
 
-def _with_patience(make: Any) -> Any:
+def _with_patience(make: Callable[[], Catalog]) -> Catalog:
     """Make a catalog; where another run makes its tables in the same moment, look again."""
-    for attempt in range(1, _MAKING_ATTEMPTS + 1):
+    for _ in range(_MAKING_ATTEMPTS):
         try:
             return make()
         except Exception as error:
-            exists = "already exists" in str(error) or "pg_type_typname_nsp_index" in str(error)
-            if not exists or attempt == _MAKING_ATTEMPTS:
+            if "already exists" not in str(error) and "pg_type_typname_nsp_index" not in str(error):
                 raise
             time.sleep(0.1)
-    return None
+    return make()
 
 
 def _ignore_machine_settings() -> None:
@@ -205,8 +204,8 @@ def _ignore_machine_settings() -> None:
             found=str(error),
             remedy='install "airflow-provider-nilus[lakehouse]" on the worker',
         ) from error
-    Config._from_configuration_files = staticmethod(dict)  # type: ignore[method-assign, assignment]
-    Config._from_environment_variables = staticmethod(lambda config: config)  # type: ignore[method-assign, assignment]
+    Config._from_configuration_files = staticmethod(dict)  # type: ignore[method-assign]
+    Config._from_environment_variables = staticmethod(lambda config: config)  # type: ignore[method-assign]
 
 
 def _folder(rest: str) -> str:
@@ -229,7 +228,7 @@ def _embedded(warehouse: str) -> str:
             "The lakehouse's warehouse is no local folder, and no catalog is named for it",
             expected="a catalog's URI: a REST service, or a database such as postgresql+psycopg2://…",
             found=f"warehouse {warehouse or 'none'}",
-            remedy="fill in the catalog URI of the connection; only a warehouse in a local folder gets a catalog itself",
+            remedy="fill in the catalog URI of the connection; only a local folder gets a catalog of its own",
         )
     return f"sqlite:///{folder.rstrip('/')}/{CATALOG_FILE}"
 

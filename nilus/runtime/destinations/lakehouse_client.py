@@ -15,12 +15,12 @@ from dlt.common.destination.client import (
     HasFollowupJobs,
     JobClientBase,
     LoadJob,
-    PreparedTableSchema,
     RunnableLoadJob,
     StateInfo,
     StorageSchemaInfo,
     WithStateSync,
 )
+from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema, TSchemaTables
 from dlt.common.schema.utils import get_root_table
 from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
@@ -29,8 +29,9 @@ from dlt.destinations.job_impl import ReferenceFollowupJobRequest
 from nilus.errors import DestinationError
 from nilus.runtime.destinations import lakehouse_load
 from nilus.runtime.destinations.lakehouse_catalog import Lake
+from nilus.runtime.destinations.lakehouse_commit import patiently
 from nilus.runtime.destinations.lakehouse_layout import Layout
-from nilus.runtime.destinations.lakehouse_ledger import LEDGER_PROPERTIES, Ledger, make_table
+from nilus.runtime.destinations.lakehouse_ledger import LEDGER_PROPERTIES, Ledger, make_namespace, make_table
 from nilus.runtime.destinations.lakehouse_types import evolve
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
         """Make the namespace, and empty tables."""
-        if not self.lake.has_namespace(self.namespace):
-            self.lake.catalog.create_namespace_if_not_exists((self.namespace,))
+        make_namespace(self.lake, self.namespace)
         for name in truncate_tables or ():
             lakehouse_load.empty(self.lake, self.namespace, name)
 
@@ -123,7 +123,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
     ) -> list[PreparedTableSchema]:
         """See `JobClientBase`. A layout that no table can have is refused here, before anything is loaded."""
         jobs = list(new_jobs or ())
-        tables = super().verify_schema(only_tables, jobs)
+        tables = super().verify_schema(only_tables, jobs)  # type: ignore[arg-type]
         loaded = {job.table_name for job in jobs}
         self._check_layout([table for table in tables if table["name"] in loaded and not self._is_internal(table)])
         return tables
@@ -135,7 +135,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
         force: bool = False,
     ) -> TSchemaTables | None:
         """Make the tables that are missing, add columns to the others, and keep the schema."""
-        applied = super().update_stored_schema(only_tables, expected_update, force)
+        applied = super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
         for name in sorted(only_tables if only_tables is not None else self.schema.tables):
             self._update_table(name)
         if self.get_stored_schema_by_hash(self.schema.stored_version_hash) is None:
@@ -155,7 +155,11 @@ class LakehouseClient(JobClientBase, WithStateSync):
         return False
 
     def create_load_job(
-        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+        self,
+        table: PreparedTableSchema,  # noqa: ARG002 - dlt's interface
+        file_path: str,
+        load_id: str,  # noqa: ARG002 - dlt's interface
+        restore: bool = False,  # noqa: ARG002 - dlt's interface
     ) -> LoadJob:
         """A load file alone does nothing; when all of a table and its child tables are there, one job loads them."""
         if ReferenceFollowupJobRequest.is_reference_job(file_path):
@@ -164,7 +168,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
 
     def create_table_chain_completed_followup_jobs(
         self,
-        table_chain: Sequence[PreparedTableSchema],
+        table_chain: Sequence[PreparedTableSchema],  # noqa: ARG002 - dlt's interface
         completed_table_chain_jobs: Sequence[LoadJobInfo] | None = None,
     ) -> list[FollowupJobRequest]:
         """Return the one job that loads a table and its child tables."""
@@ -187,7 +191,9 @@ class LakehouseClient(JobClientBase, WithStateSync):
         equal = {self._name("schema_name"): schema_name} if schema_name else {}
         return self._newest_schema(equal)
 
-    def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo | None:
+    def get_stored_schema_by_hash(  # type: ignore[override] # dlt's own clients return None as well
+        self, version_hash: str
+    ) -> StorageSchemaInfo | None:
         """See `WithStateSync`."""
         return self._newest_schema({self._name("version_hash"): version_hash})
 
@@ -205,7 +211,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
 
     def load_chain(self, table_name: str, files: Sequence[Path], load_id: str) -> None:
         """Load the files of a table and its child tables, each as one snapshot."""
-        root = self.prepare_load_table(get_root_table(self.schema.tables, table_name)["name"])
+        root = self.prepare_load_table(str(get_root_table(self.schema.tables, table_name)["name"]))
         lakehouse_load.load_chain(self.lake, self.namespace, self.schema, root, files, load_id, self.capabilities)
 
     def _newest_schema(self, equal: dict[str, str]) -> StorageSchemaInfo | None:
@@ -225,9 +231,9 @@ class LakehouseClient(JobClientBase, WithStateSync):
             layout = Layout() if internal else self._layout()
             make_table(self.lake, self.namespace, name, columns, properties, layout)
         else:
-            lakehouse_load.patiently(lambda: evolve(self._existing(name), columns))
+            patiently(lambda: evolve(self._existing(name), columns))
         if self.layout and not internal:
-            lakehouse_load.patiently(lambda: self._arrange(name))
+            patiently(lambda: self._arrange(name))
 
     def _arrange(self, name: str) -> None:
         table = self._existing(name)

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nilus.errors import DestinationError
+from nilus.runtime.destinations.lakehouse_filter import everything
 from nilus.runtime.destinations.lakehouse_layout import sort_columns
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask, Table, Transaction
@@ -61,12 +62,10 @@ class Change:
         replaced = list(self._replaced(table))
         files = [file for _, files in replaced for file in files] + self.added
         if replaced:
-            from pyiceberg.expressions import AlwaysTrue
-
             with transaction.update_snapshot(snapshot_properties=dict(summary)).overwrite() as snapshot:
                 # All manifests are to be looked at for the files that go; and whatever others add meanwhile is a
                 # conflict, since it may have to go too.
-                snapshot.delete_by_predicate(AlwaysTrue())
+                snapshot.delete_by_predicate(everything())
                 for original, _ in replaced:
                     snapshot.delete_data_file(original)
                 for file in files:
@@ -79,11 +78,9 @@ class Change:
             self.also(transaction)
 
     def _replaced(self, table: Table) -> Iterator[tuple[DataFile, list[DataFile]]]:
-        from pyiceberg.expressions import AlwaysTrue
-
         if self.rewrite is None or table.current_snapshot() is None:
             return
-        for task in table.scan(row_filter=self.where(table) if self.where else AlwaysTrue()).plan_files():
+        for task in table.scan(row_filter=self.where(table) if self.where else everything()).plan_files():
             path = task.file.file_path
             if path not in self._seen:
                 self._seen[path] = self.rewrite(table, task)
@@ -129,11 +126,30 @@ def commit(load: Callable[[], Table], change: Callable[[Table], Change], summary
             return
 
 
+def patiently(change: Callable[[], Any]) -> None:
+    """Change a table's metadata, again if another writer was first.
+
+    Args:
+        change: loads the table and commits; finds nothing to do if the other did the same.
+    """
+    until = time.monotonic() + RETRY_SECONDS
+    while True:
+        try:
+            change()
+        except Exception as error:
+            if not is_collision(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
 def is_collision(error: BaseException) -> bool:
     """Tell whether a commit failed because another writer was first, or because nobody knows whether it did."""
-    from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
+    from pyiceberg import exceptions
 
-    if isinstance(error, CommitFailedException | CommitStateUnknownException | ValidationException):
+    unsure = exceptions.CommitStateUnknownException, exceptions.ServiceUnavailableError
+    if isinstance(error, (exceptions.CommitFailedException, exceptions.ValidationException, *unsure)):
         return True
     # A catalog in SQLite is locked for the time of a commit.
     return type(error).__name__ == "OperationalError" and "locked" in str(error)
@@ -209,14 +225,13 @@ def rows_of(table: Table, task: FileScanTask, columns: Iterable[str] | None = No
         columns: those that are read; all of them otherwise.
     """
     import pyarrow as pa
-    from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.io.pyarrow import ArrowScan
 
     from nilus.runtime.destinations.lakehouse_types import arrow_schema, conform
 
     schema = table.schema() if columns is None else table.schema().select(*columns)
     wanted, where = arrow_schema(schema), ".".join(table.name())
-    scan = ArrowScan(table_metadata=table.metadata, io=table.io, projected_schema=schema, row_filter=AlwaysTrue())
+    scan = ArrowScan(table_metadata=table.metadata, io=table.io, projected_schema=schema, row_filter=everything())
     for batch in scan.to_record_batches([task]):
         yield conform(pa.Table.from_batches([batch]), wanted, where=where)
 
@@ -236,7 +251,7 @@ def without(condition: Callable[[pa.Table], pa.Array], columns: Iterable[str]) -
     needed = list(columns)
 
     def rewrite(table: Table, task: FileScanTask) -> list[DataFile] | None:
-        import pyarrow.compute as pc
+        import pyarrow.compute as pc  # type: ignore[import-untyped]
 
         rows = going = 0
         for part in rows_of(table, task, needed):
@@ -247,8 +262,7 @@ def without(condition: Callable[[pa.Table], pa.Array], columns: Iterable[str]) -
         if going == rows:
             return []
         kept = (
-            part.filter(pc.invert(pc.fill_null(condition(part.select(needed)), False)))
-            for part in rows_of(table, task)
+            part.filter(pc.invert(pc.fill_null(condition(part.select(needed)), False))) for part in rows_of(table, task)
         )
         return write(table, chunked(kept))
 

@@ -82,7 +82,7 @@ class lakehouse(Destination[LakehouseConfiguration, LakehouseClient]):  # noqa: 
         caps = DestinationCapabilitiesContext.generic_capabilities(
             preferred_loader_file_format="parquet",
             supported_table_formats=["iceberg"],
-            supported_merge_strategies=list(MERGE_STRATEGIES),  # type: ignore[arg-type]
+            supported_merge_strategies=list(MERGE_STRATEGIES),
         )
         caps.supported_loader_file_formats = ["parquet", "reference"]
         caps.supported_replace_strategies = ["insert-from-staging"]

@@ -17,13 +17,14 @@ from dlt.common.versioned_state import decompress_state
 from nilus.runtime import journal, pipeline_state
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_commit import LOAD_ID, SWEPT_LOAD_ID, Change, Rewrite, commit, without
+from nilus.runtime.destinations.lakehouse_filter import equal
 from nilus.runtime.destinations.lakehouse_ledger import Ledger
 from nilus.runtime.job import Run
 from nilus.runtime.journal import Entry
 from nilus.runtime.reading import Reading
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyiceberg.table import Table
 
 _ROW_LOAD_ID: Final = "_dlt_load_id"
@@ -129,16 +130,14 @@ class LakehouseJournal:
         """Return the ids of the rows of the table that a child table belongs to."""
         if self._schema is None or name not in self._schema.tables:
             return set()
-        root = self._lake.table(self._namespace, get_root_table(self._schema.tables, name)["name"])
+        root = self._lake.table(self._namespace, str(get_root_table(self._schema.tables, name)["name"]))
         if root is None:
             return set()
         return set(root.scan(selected_fields=(_ROW_ID,)).to_arrow().column(_ROW_ID).to_pylist())
 
     def _remove(self, table: Table, load_id: str, roots: set[str] | None) -> int:
-        from pyiceberg.expressions import EqualTo
-
         rewrite = _removal(load_id, roots)
-        change = Change(rewrite=rewrite, where=lambda _: EqualTo(_ROW_LOAD_ID, load_id))
+        change = Change(rewrite=rewrite, where=lambda _: equal(**{_ROW_LOAD_ID: load_id}))
         identifier = table.name()
         before = _count(table, load_id)
         if not before:
@@ -150,7 +149,7 @@ class LakehouseJournal:
 def _removal(load_id: str, roots: set[str] | None) -> Rewrite:
     def condition(rows: pa.Table) -> pa.Array:
         import pyarrow as pa
-        import pyarrow.compute as pc
+        import pyarrow.compute as pc  # type: ignore[import-untyped]
 
         of_load = pc.equal(rows.column(_ROW_LOAD_ID), load_id)
         if roots is None:
@@ -162,9 +161,7 @@ def _removal(load_id: str, roots: set[str] | None) -> Rewrite:
 
 
 def _count(table: Table, load_id: str) -> int:
-    from pyiceberg.expressions import EqualTo
-
-    scan = table.scan(row_filter=EqualTo(_ROW_LOAD_ID, load_id), selected_fields=(_ROW_LOAD_ID,))
+    scan = table.scan(row_filter=equal(**{_ROW_LOAD_ID: load_id}), selected_fields=(_ROW_LOAD_ID,))
     return sum(batch.num_rows for batch in scan.to_arrow_batch_reader())
 
 

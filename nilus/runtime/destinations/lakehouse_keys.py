@@ -11,10 +11,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from nilus.runtime.destinations.lakehouse_filter import everything, within
 from nilus.runtime.destinations.lakehouse_types import conform
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
 
@@ -92,7 +93,7 @@ class Incoming:
         """Tell of each row of the table whether the load has its key; null is never equal to null, as in SQL."""
         import numpy as np
         import pyarrow as pa
-        import pyarrow.compute as pc
+        import pyarrow.compute as pc  # type: ignore[import-untyped]
 
         found = np.zeros(rows.num_rows, dtype=bool)
         for key, values in self._keys.items():
@@ -121,24 +122,22 @@ class Incoming:
 
     def may_match(self, _table: Table) -> BooleanExpression:
         """Return a condition that every row of the table that matches fulfils: files out of range are not read."""
-        from pyiceberg.expressions import AlwaysFalse, AlwaysTrue, And, GreaterThanOrEqual, LessThanOrEqual, Or
+        import pyarrow.compute as pc
 
-        whole: BooleanExpression = AlwaysFalse()
+        bounds = {}
         for key, values in self._keys.items():
-            import pyarrow.compute as pc
-
-            bounds = pc.min_max(values.column(key[0])).as_py()
-            low, high = bounds["min"], bounds["max"]
+            least = pc.min_max(values.column(key[0])).as_py()
+            low, high = least["min"], least["max"]
             if low is None:
                 continue
-            if isinstance(low, bool) or not isinstance(low, int | str | date):
-                return AlwaysTrue()
-            whole = Or(whole, And(GreaterThanOrEqual(key[0], low), LessThanOrEqual(key[0], high)))
-        return whole
+            if key[0] in bounds or isinstance(low, bool) or not isinstance(low, int | str | date):
+                return everything()
+            bounds[key[0]] = (low, high)
+        return within(bounds)
 
     def _read(self) -> pa.Table:
         import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         columns = self.rule.columns
         schema = pa.schema([self.schema.field(name) for name in columns])
@@ -183,4 +182,3 @@ def _marked(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_boolean(column.type):
         return pc.fill_null(column, False)
     return pc.is_valid(column)
-

@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from nilus.errors import DestinationError
+from nilus.runtime.destinations import lakehouse_filter
 from nilus.runtime.destinations.lakehouse_catalog import Lake
-from nilus.runtime.destinations.lakehouse_commit import Change, commit, drop_all, write
+from nilus.runtime.destinations.lakehouse_commit import Change, commit, drop_all, patiently, write
 from nilus.runtime.destinations.lakehouse_layout import Layout
 from nilus.runtime.destinations.lakehouse_types import arrow_schema, evolve, new_schema
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table, Transaction
 
@@ -63,7 +64,7 @@ class Ledger:
         if table is None:
             make_table(self.lake, self.namespace, self.name, self.columns, LEDGER_PROPERTIES)
         else:
-            evolve(table, self.columns)
+            patiently(lambda: evolve(self._load(), self.columns))
 
     def rows(self, **equal: str) -> list[Row]:
         """Return the rows in which the columns have these values; none if there is no table."""
@@ -106,15 +107,9 @@ def make_table(
     layout: Layout | None = None,
 ) -> None:
     """Make a table in a namespace, and the namespace; another run that makes them in the same moment is as good."""
-    from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+    from pyiceberg.exceptions import TableAlreadyExistsError
 
-    try:
-        lake.catalog.create_namespace_if_not_exists((namespace,))
-    except NamespaceAlreadyExistsError:
-        pass
-    except Exception:
-        if not lake.has_namespace(namespace):
-            raise
+    make_namespace(lake, namespace)
     listed = list(columns)
     schema, layout = new_schema(listed), layout or Layout()
     try:
@@ -134,16 +129,22 @@ def make_table(
                 found="a view, or a table that the catalog names but cannot load",
                 remedy="remove it from the catalog, or choose another dest-table",
             ) from None
-        evolve(table, listed)
+        patiently(lambda: evolve(lake.catalog.load_table((namespace, name)), listed))
+
+
+def make_namespace(lake: Lake, namespace: str) -> None:
+    """Make a namespace, unless it is there; another run that makes it in the same moment is as good."""
+    if lake.has_namespace(namespace):
+        return
+    try:
+        lake.catalog.create_namespace((namespace,))
+    except Exception:
+        if not lake.has_namespace(namespace):
+            raise
 
 
 def _rows(table: Table, equal: Mapping[str, str]) -> list[Row]:
-    from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
-
-    condition: BooleanExpression = AlwaysTrue()
-    for column, value in equal.items():
-        condition = And(condition, EqualTo(column, value))
-    found: list[Row] = table.scan(row_filter=condition).to_arrow().to_pylist()
+    found: list[Row] = table.scan(row_filter=lakehouse_filter.equal(**equal)).to_arrow().to_pylist()
     return found
 
 

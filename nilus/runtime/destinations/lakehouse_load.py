@@ -1,13 +1,12 @@
 """The rows of one load into a table and its child tables: appended, put in the place of others, or merged.
 
-Iceberg commits a table at a time. So child tables come first and the table they belong to last: what an interrupted load
-left can then be told by rows whose parent is not there.
+Iceberg commits a table at a time. So child tables come first and the table they belong to last: what an interrupted
+load left can then be told by rows whose parent is not there.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,13 +25,11 @@ from dlt.common.storages.load_package import ParsedLoadJobFileName
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_commit import (
     LOAD_ID,
-    RETRY_SECONDS,
     Change,
     chunked,
     commit,
     drop_all,
     has_landed,
-    is_collision,
     rows_of,
     without,
     write,
@@ -41,7 +38,7 @@ from nilus.runtime.destinations.lakehouse_keys import Incoming, MergeRule
 from nilus.runtime.destinations.lakehouse_types import arrow_schema, conform
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask, Table
 
@@ -92,24 +89,6 @@ def empty(lake: Lake, namespace: str, name: str) -> None:
         commit(lambda: lake.catalog.load_table((namespace, name)), lambda _: Change(rewrite=drop_all), {})
 
 
-def patiently(change: Callable[[], Any]) -> None:
-    """Change a table's metadata, again if another writer was first.
-
-    Args:
-        change: loads the table and commits; finds nothing to do if the other did the same.
-    """
-    until = time.monotonic() + RETRY_SECONDS
-    while True:
-        try:
-            change()
-        except Exception as error:
-            if not is_collision(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-        else:
-            return
-
-
 @dataclass
 class _TableLoad:
     """The rows of one load for one table.
@@ -148,7 +127,7 @@ class _TableLoad:
 
     def _rows(self, wanted: pa.Schema, keep: pa.Array | None) -> Iterator[pa.Table]:
         import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         start = 0
         for file in self.files:
@@ -166,7 +145,9 @@ class _TableLoad:
         import pyarrow.parquet as pq
 
         parts = [pq.read_table(file, columns=[column]).column(column).cast(pa.string()) for file in self.files]
-        return set(pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string()).filter(keep).to_pylist())
+        return set(
+            pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string()).filter(keep).to_pylist()
+        )
 
 
 def _merge(own: _TableLoad, children: Sequence[_TableLoad], rule: MergeRule, root_ids: Mapping[str, str]) -> None:
@@ -192,7 +173,7 @@ def _merge(own: _TableLoad, children: Sequence[_TableLoad], rule: MergeRule, roo
 def _merge_child(child: _TableLoad, root_id: str, gone: set[str], kept: set[str]) -> None:
     """Put the child rows of the rows that are put in, in the place of those of the rows that go."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
     import pyarrow.parquet as pq
 
     table = child.table()

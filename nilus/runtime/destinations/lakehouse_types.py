@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nilus.errors import DestinationError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.types import IcebergType

@@ -18,10 +18,10 @@ from nilus.runtime.destinations.waiting import wait_for
 # somebody else changed since it was read.
 _COLLISIONS = frozenset({1007, 1050, 1060, 1061, 1205, 1213, 1020})
 _LONGER_THAN_A_LOAD = 7 * 86_400
-# Values that do not fit are an error and never cut, whatever the server's default is; times are in UTC.
+# Values that do not fit are an error and never cut, and tables have transactions, whatever the server's defaults are.
 _SESSION = (
     "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'), "
-    f"time_zone = '+00:00', wait_timeout = {_LONGER_THAN_A_LOAD}"
+    f"time_zone = '+00:00', default_storage_engine = InnoDB, wait_timeout = {_LONGER_THAN_A_LOAD}"
 )
 
 

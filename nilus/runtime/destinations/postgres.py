@@ -21,6 +21,7 @@ class PostgresSink(Sink):
     """`postgresql://user:password@host:port/database?sslmode=…`; a driver in the scheme is left out."""
 
     name: ClassVar[str] = "postgres"
+    arrow_as_csv: ClassVar[bool] = True
     refusals: ClassVar[tuple[str, ...]] = (
         "password authentication failed",
         "no password supplied",
@@ -52,7 +53,11 @@ class PostgresSink(Sink):
             ) from error
         rest = self.spec.address.partition("://")[2]
         self._check(rest)
-        return dlt.destinations.postgres(credentials=f"postgresql://{rest}", **ATOMIC)
+        if self.spec.loader_file_format is not None:
+            return dlt.destinations.postgres(credentials=f"postgresql://{rest}", **ATOMIC)
+        from nilus.runtime.destinations.postgres_copy import PostgresDestination
+
+        return PostgresDestination(credentials=f"postgresql://{rest}", **ATOMIC)
 
     @contextmanager
     def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:

@@ -6,6 +6,7 @@ Databases are made so that keys that differ in case are different keys. A merge 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +34,11 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _KEY_PREFIX = 191
-"""Characters of a text that an index of MySQL holds in any of its character sets."""
+"""Characters of a text that an index of MySQL holds in any of its character sets, `_KEY_COLUMNS` times."""
+
+
+_CREATED = re.compile(r"\s*CREATE TABLE (\S+) \(\s*(\S+) (\w+)")
+_KEY_COLUMNS = 3
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -122,7 +127,17 @@ class _MergeJob(SqlalchemyMergeFollowupJob):
     def gen_merge_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlalchemyClient) -> list[str]:  # type: ignore[override]
         statements = super().gen_merge_sql(table_chain, sql_client)
         makes = [text for text in statements if text.lstrip().startswith(("CREATE TABLE", "DROP TABLE"))]
-        return [*makes, *(text for text in statements if text not in makes)]
+        indexes = [_index_of(text) for text in makes if "CREATE" in text and sql_client.dialect_name == "mysql"]
+        return [*makes, *filter(None, indexes), *(text for text in statements if text not in makes)]
+
+
+def _index_of(statement: str) -> str | None:
+    """Return the index for a table of row keys that a merge makes: MySQL looks through all of it for each row else."""
+    found = _CREATED.match(statement)
+    if found is None:
+        return None
+    table, column, kind = found.groups()
+    return f"CREATE INDEX nilus_key ON {table} ({column}{f'({_KEY_PREFIX})' if 'TEXT' in kind else ''})"
 
 
 class _Client(SqlalchemyClient):
@@ -142,7 +157,7 @@ class _Client(SqlalchemyClient):
             if any(index["column_names"][:1] == [columns[0]] for index in found):
                 return
             reflected = sa.Table(table, sa.MetaData(), schema=self.dataset_name, autoload_with=self.native_connection)
-        parts = [self._index_part(reflected.c[column]) for column in columns]
+        parts = [self._index_part(reflected.c[column]) for column in columns[:_KEY_COLUMNS]]
         name = self.escape_column_name(f"nilus_key_{table}"[: self.capabilities.max_identifier_length])
         path = self.make_qualified_table_name_path(table)
         if self.dialect_name == "sqlite":  # the schema goes with the index's name

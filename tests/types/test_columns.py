@@ -1,0 +1,132 @@
+"""Columns: their names, how many there may be, nesting, and hints on every kind of row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from child_run import child_run
+
+from nilus.errors import NilusError, SourceError, WorkflowError
+from nilus.runtime.context import config_values
+
+SHOP = """
+    import pandas as pd
+    import pyarrow as pa
+
+    ROWS = {rows}
+
+    class Shop(CustomSource):
+        def nilus_source(self, uri, table, **kwargs):
+            made = {{
+                "dicts": lambda: iter(ROWS),
+                "lists": lambda: [ROWS],
+                "frames": lambda: [pd.DataFrame(ROWS)],
+                "tables": lambda: [pa.Table.from_pylist(ROWS)],
+                "batches": lambda: pa.Table.from_pylist(ROWS).to_batches(),
+                "tables_in_lists": lambda: [[pa.Table.from_pylist(ROWS)]],
+            }}
+            return [nilus.resource(make, name=name) for name, make in made.items()]
+"""
+KINDS = ["dicts", "lists", "frames", "tables", "batches", "tables_in_lists"]
+
+
+def shop(*rows):
+    return SHOP.format(rows=repr(list(rows)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_that_get_one_name_are_refused_with_both_and_nothing_is_loaded(run_types, duckdb, kind):
+    with pytest.raises(
+        SourceError, match=f"'{kind}': the columns 'Order Id' and 'order_id' get the same name"
+    ) as caught:
+        run_types(shop({"Order Id": 1, "order_id": 2}), duckdb.spec(), resources=[kind])
+    assert "'order_id' for both" in caught.value.found
+    assert duckdb.tables() == set()
+
+
+def test_a_nested_column_that_gets_the_name_of_another_is_refused_where_it_is_flattened(run_types, duckdb):
+    rows = shop({"a": {"B": 1}, "a__b": 2})
+    run_types(rows, duckdb.spec(), resources=["dicts"])
+    assert set(duckdb.columns("dicts")) == {"a", "a__b"}
+    with pytest.raises(SourceError, match="'a__B' and 'a__b' get the same name"):
+        run_types(rows, duckdb.spec(), resources=["dicts"], max_table_nesting=1)
+
+
+def test_a_name_that_is_spelt_differently_from_row_to_row_is_one_column(run_types, duckdb):
+    run_types(shop({"Order Id": 1}, {"order_id": 2}), duckdb.spec(), resources=["dicts"])
+    assert duckdb.rows("SELECT order_id FROM raw.dicts ORDER BY 1") == [(1,), (2,)]
+
+
+def test_the_naming_convention_is_what_schema_naming_says(run_types, duckdb):
+    rows = shop({"Order Id": 1, "order_id": 2})
+    failed, said, _ = child_run(run_types, rows, duckdb, {"SCHEMA_NAMING": "direct"}, resources=["dicts", "tables"])
+    assert not failed, said
+    for table in ("dicts", "tables"):
+        assert duckdb.rows(f'SELECT "Order Id", order_id FROM raw.{table}') == [(1, 2)]
+
+
+@pytest.mark.parametrize("name", ["SCHEMA_NAMING", "SCHEMA__NAMING"])
+@pytest.mark.parametrize(
+    ("value", "schema"),
+    [("direct", {"naming": "direct"}), (" SQL_CS_V1 ", {"naming": "sql_cs_v1"}), ("default", None), ("", None)],
+)
+def test_the_naming_convention_reaches_dlt_only_if_the_author_of_the_dag_gave_it(
+    run_types, duckdb, name, value, schema
+):
+    job = run_types.job(shop({"id": 1}), duckdb.spec())
+    assert "schema" not in config_values(job, {name: value})
+    assert config_values(replace(job, env_names=[name]), {name: value}).get("schema") == schema
+
+
+def test_an_unknown_naming_convention_is_refused_with_the_nearest(run_types, duckdb):
+    job = replace(run_types.job(shop({"id": 1}), duckdb.spec()), env_names=["SCHEMA_NAMING"])
+    with pytest.raises(WorkflowError, match="names no naming convention, did you mean snake_case"):
+        config_values(job, {"SCHEMA_NAMING": "snakecase"})
+
+
+def test_two_thousand_columns_arrive(run_types, duckdb):
+    wide = "[{f'c{number}': number for number in range(2000)}]"
+    run_types(SHOP.format(rows=wide), duckdb.spec(), resources=["lists", "tables"])
+    for table in ("lists", "tables"):
+        assert len(duckdb.columns(table)) == 2000
+        assert duckdb.rows(f"SELECT c0, c999, c1999 FROM raw.{table}") == [(0, 999, 1999)]
+
+
+def test_more_columns_than_the_destination_holds_fail_with_its_own_words(run_types, request, tmp_path):
+    from sql_tables import SINKS
+
+    postgres = SINKS["postgres"](request, tmp_path)
+    wide = "[{f'c{number}': number for number in range(2000)}]"
+    with pytest.raises(NilusError, match="at most 1600 columns"):
+        run_types(SHOP.format(rows=wide), postgres.spec(), resources=["lists"])
+    assert postgres.tables() == set()
+
+
+HINTED = {"id": 1, "j": '{"a": [1]}', "n": {"b": 2}, "s": "2024-01-31T12:30:00", "d": "1.50", "i": "7", "e": ""}
+HINTS = {"J": "json", "n": "json", "s": "text", "d": "decimal", "i": "bigint", "e": "text"}
+
+
+def test_hints_mean_the_same_on_every_kind_of_row(run_types, sink):
+    run_types(shop(HINTED, dict.fromkeys(HINTED) | {"id": 2}), sink.spec(), type_hints=HINTS)
+    columns = {table: dict(sorted(sink.columns(table).items())) for table in KINDS}
+    assert len({str(found) for found in columns.values()}) == 1, columns
+    assert columns["tables"]["j"] in ("json", "jsonb")
+    for table in KINDS:
+        (row, empty) = sink.rows(f"SELECT j, n, s, d, i, e FROM {sink.table(table)} ORDER BY id")
+        j, n = (json.loads(value) if isinstance(value, str) else value for value in row[:2])
+        assert (j, n, *map(str, row[2:])) == ({"a": [1]}, {"b": 2}, HINTED["s"], "1.500000000", "7", ""), table
+        assert set(empty) == {None}, table
+
+
+def test_nesting_makes_tables_of_rows_and_json_of_columns_of_tables(run_types, sink):
+    rows = shop({"id": 1, "a": {"b": 2}, "items": [{"n": 1}, {"n": 2}]})
+    run_types(rows, sink.spec(), resources=["dicts", "tables"], max_table_nesting=1)
+    assert sink.rows(f"SELECT id, a__b FROM {sink.table('dicts')}") == [(1, 2)]
+    assert sink.rows(f"SELECT n FROM {sink.table('dicts__items')} ORDER BY n") == [(1,), (2,)]
+    (row,) = sink.rows(f"SELECT a, items FROM {sink.table('tables')}")
+    assert [json.loads(value) if isinstance(value, str) else value for value in row] == [
+        {"b": 2},
+        [{"n": 1}, {"n": 2}],
+    ]
