@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from nilus.authoring.local_state import LocalState
 from nilus.errors import DestinationError, SourceError
@@ -183,6 +183,9 @@ def _resolved(sink: str) -> str:
             found=f"{scheme}://",
             remedy="give --sink, for example --sink duckdb:///trial.duckdb",
         )
+    if scheme.lower() == "file" and rest and not rest.startswith("/"):
+        folder, mark, query = rest.partition("?")
+        return f"file://{quote(str(Path(unquote(folder)).expanduser().absolute()))}{mark}{query}"
     if scheme.lower() not in ("duckdb", "sqlite") or not separator:
         return sink
     path, mark, query = rest.removeprefix("/").partition("?")

@@ -6,7 +6,6 @@ import inspect
 import logging
 from typing import Any
 
-import dlt
 from dlt.common.jsonpath import compile_path
 from dlt.extract import DltResource, DltSource
 from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
@@ -17,6 +16,10 @@ from nilus.runtime.reading import Reading
 from nilus.runtime.window import Since, Valued, Window
 
 log = logging.getLogger("nilus")
+
+
+class Cursor(Incremental[Any]):
+    """The cursor of the workflow's incremental-key, which the source never sees."""
 
 
 def apply(
@@ -108,7 +111,7 @@ def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition
     resource.add_step(Valued(_cursor_path(key)))
     # Rows that have the cursor's own value are read again: what merges needs all of them, what appends the new ones.
     dedup_key = () if disposition == "merge" else None
-    resource.apply_hints(incremental=dlt.sources.incremental(_cursor_path(key), primary_key=dedup_key))
+    resource.apply_hints(incremental=Cursor(_cursor_path(key), primary_key=dedup_key))
 
 
 def _cursor_path(key: str) -> str:

@@ -162,7 +162,7 @@ def raw_column(values: Sequence[Any]) -> RawColumn:
 
 
 def _array(kind: str, values: Sequence[Any], arrow_type: str) -> RawColumn | None:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     try:
         array = pa.array(values, pa.type_for_alias(arrow_type))

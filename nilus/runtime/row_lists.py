@@ -29,6 +29,7 @@ from dlt.extract.pipe import ForkPipe, Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 
 from nilus.runtime.chunk_files import estimated_bytes
+from nilus.runtime.incremental import Cursor
 from nilus.runtime.rows import SetsToLists
 from nilus.runtime.type_hints import CastFrames
 from nilus.runtime.window import Window
@@ -205,8 +206,8 @@ def _takes_lists(step: Any) -> bool:
         step = step.incremental
         if step is None:
             return True
-    # A cursor moves with each row, and a source may look at it; a window has none.
-    return isinstance(step, Window) or type(step).__module__.startswith(_OWN_MODULES)
+    # A cursor of its own moves with each row, and the source may look at it.
+    return isinstance(step, (Window, Cursor)) or type(step).__module__.startswith(_OWN_MODULES)
 
 
 def _leaves_alone(step: Any, following: list[tuple[int, Any]]) -> bool:

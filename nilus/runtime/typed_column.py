@@ -102,7 +102,7 @@ def _moment_of_text(raw: RawColumn, target: Target) -> Any:
     if pc.all(pc.match_substring_regex(raw.data, _NAIVE_TEXT)).as_py():
         try:
             return _in_utc(raw.data.cast(pa.timestamp("us")), target)
-        except pa.ArrowInvalid:
+        except pa.ArrowException:
             return None
     return None
 
@@ -122,7 +122,7 @@ def _cast(array: Any, target: Target) -> Any:
         return None
     try:
         return array.cast(target.arrow_type)
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         return None
 
 

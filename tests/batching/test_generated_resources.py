@@ -55,15 +55,23 @@ class Comparison:
         tables = named(group)
         columns, rows = self.run(tables, page_size)
         if len(group) > 1 and (columns.error or rows.error):  # one of them is refused, and with it all
-            half = len(group) // 2
-            self.check(group[:half], page_size)
-            self.check(group[half:], page_size)
+            failed = {*columns.failed, *rows.failed}
+            for part in self._parted(tables, failed):
+                self.check(part, page_size)
             return
         found = difference(columns, rows)
         if found is not None:
             pytest.fail("\n\n".join(self._explained(tables, columns, rows, page_size)) or found, pytrace=False)
         self.compared += len(group)
         self.by_column += sum(not columns.reasons(name) for name in tables)
+
+    def _parted(self, tables: dict[str, Resource], failed: set[str]) -> list[list[Resource]]:
+        """Return those that failed one by one and the others together; halves, where nobody knows which it was."""
+        others = [resource for name, resource in tables.items() if name not in failed]
+        if failed and others:
+            return [*([tables[name]] for name in failed), others]
+        group = list(tables.values())
+        return [group[: len(group) // 2], group[len(group) // 2 :]]
 
     def _explained(
         self, tables: dict[str, Resource], columns: Seen, rows: Seen, page_size: int | None

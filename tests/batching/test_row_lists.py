@@ -17,6 +17,7 @@ from dlt.extract.extract import PipeIterator
 from nilus.runtime import chunk_files
 from nilus.runtime.batching import batched
 from nilus.runtime.column_chunk import ColumnChunk
+from nilus.runtime.incremental import Cursor
 
 ROWS = [{"id": number, "name": f"row {number}"} for number in range(300)]
 
@@ -97,6 +98,26 @@ def test_an_ordered_cursor_closes_the_generator_at_the_same_row(tmp_path: Path) 
     columns, one_by_one = _events(make, tmp_path)
     assert columns == one_by_one
     assert len(columns) < 10
+
+
+CURSOR_ROWS = [
+    [{"id": number // 3, "v": number % 2, "w": number} for number in range(200)],
+    [{"id": 60 + number // 4, "v": number, "w": number} for number in range(200)],
+    [{"id": 66, "v": 198 % 2, "w": 198}, {"id": 109, "v": 1}, {"id": 110, "v": {1, 2}}, {"id": 110, "v": 7}],
+]
+
+
+@pytest.mark.parametrize("primary_key", [None, (), "w"], ids=["whole rows", "no key", "a key"])
+def test_the_workflow_s_cursor_keeps_and_leaves_out_the_same_rows(primary_key: Any, tmp_path: Path) -> None:
+    def cursor(resource: Any) -> Any:
+        resource.apply_hints(incremental=Cursor("id", primary_key=primary_key))
+        return resource
+
+    rows = [[{"w": 0, **row} for row in run] for run in CURSOR_ROWS]
+    columns, one_by_one = both({"t": Resource(rows, steps=cursor)}, tmp_path)
+    assert columns.error is None
+    assert difference(columns, one_by_one) is None
+    assert columns.state["shop"]["resources"]["t"]["incremental"]["id"]["last_value"] == 110
 
 
 @pytest.mark.parametrize("options", [{"max_items": 3}, {"max_items": 3, "count_rows": True}], ids=str)

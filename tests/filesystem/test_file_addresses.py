@@ -96,6 +96,15 @@ def test_without_credentials_those_of_the_machine_are_used(monkeypatch):
     assert (elsewhere.region_name, elsewhere.has_default_credentials()) == ("us-east-2", True)
 
 
+def test_a_delta_table_in_s3_without_a_region_is_refused_before_anything_is_read(monkeypatch):
+    keys = {"aws_access_key_id": "AKIA1", "aws_secret_access_key": "s3cret"}
+    with pytest.raises(DestinationError, match="need the region"):
+        files("s3://bucket?table_format=delta", credentials=keys).destination()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    config = configuration(files("s3://bucket?table_format=delta", credentials=keys))
+    assert config.credentials.to_object_store_rs_credentials()["region"] == "eu-west-1"
+
+
 def test_half_of_a_key_is_refused_instead_of_taking_the_machine_s(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA3")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the machine")

@@ -89,3 +89,11 @@ def test_an_azure_connection_reaches_dlt_s_credentials():
 def test_the_operator_hands_at_least_once_on(given, at_least_once):
     operator = NilusCustomSourceOperator(task_id="load", workflow={}, interval=None, **given)
     assert operator._options({"ti": SimpleNamespace(try_number=1, max_tries=0)}).at_least_once is at_least_once
+
+
+def test_on_the_command_line_a_relative_folder_is_below_the_working_directory(tmp_path, monkeypatch):
+    from nilus.authoring.local_run import _resolved
+
+    monkeypatch.chdir(tmp_path)
+    assert _resolved("file://out/lake?table_format=delta") == f"file://{tmp_path}/out/lake?table_format=delta"
+    assert _resolved("file:///data/lake") == "file:///data/lake"

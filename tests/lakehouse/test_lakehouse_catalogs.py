@@ -18,6 +18,7 @@ from lake_reader import LakeReader
 
 from airflow_provider_nilus.connections import resolve_sink
 from nilus.errors import DestinationError
+from nilus.runtime.destinations.lakehouse_catalog import Lake
 
 
 def _module(name):
@@ -121,6 +122,19 @@ def test_a_secret_that_is_wrong_is_told_once_and_not_shown(make_lake, catalog_se
         lake.run(rows("[{'id': 1}]"), strategy="append")
     assert not error.value.retryable
     assert "wr0ng" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra"),
+    [("pyiceberg.utils.config", "[lakehouse]"), ("pyiceberg.catalog.glue", "[lakehouse]"), ("psycopg2", "[postgres]")],
+)
+def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(missing, extra, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, missing, None)
+    kind, uri = ("glue", "") if "glue" in missing else ("sql", "postgresql+psycopg2://u:p@127.0.0.1:9/db")
+    lake = Lake(f"iceberg+{kind}://x", {"warehouse": "s3://b/w", "uri": uri})
+    with pytest.raises(DestinationError) as error:
+        lake.catalog  # noqa: B018 - opens it
+    assert f"airflow-provider-nilus{extra}" in error.value.remedy
 
 
 def test_settings_of_the_machine_are_not_read(home, tmp_path):

@@ -69,6 +69,12 @@ def test_a_rest_catalog_gets_client_credentials_and_the_store_its_keys():
         assert secret not in repr(sink)
 
 
+def test_client_credentials_become_a_token_at_the_catalog_itself_if_nothing_else_is_said():
+    sink = _resolve(catalog_uri="https://catalog.example.com/api/", login="me", password="secret")
+    properties = Lake(sink.address, sink.credentials).properties
+    assert properties["oauth2-server-uri"] == "https://catalog.example.com/api/v1/oauth/tokens"
+
+
 def test_a_password_alone_is_a_token():
     sink = _resolve(catalog_uri="https://catalog.example.com", password="t0ken")
     properties = Lake(sink.address, sink.credentials).properties

@@ -41,6 +41,13 @@ def test_scd2_is_refused_before_anything_is_extracted(lake, rows, tmp_path):
     assert not touched.exists()
 
 
+def test_a_merge_with_conditions_in_sql_is_refused_and_nothing_is_loaded(lake, rows):
+    merge = {"disposition": "merge", "strategy": "upsert", "source_filter": "{staging_table}.id > 1"}
+    with pytest.raises(DestinationError, match="source_filter"):
+        lake.run(rows(FIRST, write_disposition=merge, primary_key="id"))
+    assert lake.tables().get("orders", 0) == 0
+
+
 def test_a_merge_keeps_the_last_of_several_rows_of_a_key(lake, rows):
     lake.run(rows("[{'id': 1, 'n': n} for n in range(50)] + [{'id': 2, 'n': 7}]"), strategy="merge", primary_key=["id"])
     assert lake.rows("orders", "id", "n") == [(1, 49), (2, 7)]

@@ -6,14 +6,18 @@ import json
 import threading
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dlt.common.schema import Schema
 from lake_reader import LakeReader
 
-from nilus.runtime.destinations import lakehouse_ledger
+from nilus.runtime.destinations import lakehouse_ledger, lakehouse_load
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_journal import LakehouseJournal
+from nilus.runtime.destinations.lakehouse_keys import MergeRule
 from nilus.runtime.destinations.lakehouse_ledger import Ledger
+from nilus.runtime.destinations.lakehouse_merge import merge
+from nilus.runtime.destinations.lakehouse_table import TableLoad
 from nilus.runtime.job import Run
 from nilus.runtime.reading import Reading
 
@@ -74,6 +78,20 @@ def test_runs_in_processes_of_their_own_that_append_replace_and_merge_at_once_al
     assert len(lake.summaries("orders")) == 4
 
 
+def test_a_reader_sees_the_old_rows_or_the_new_ones_while_a_table_is_replaced(lake, rows):
+    lake.run(rows("[{'id': n} for n in range(300)]"), strategy="replace")
+    process, receiver = lake.runner.start(lake.job(rows("[{'id': n} for n in range(200)]"), strategy="replace"))
+    seen = set()
+    while process.is_alive():
+        seen.add(len(lake.arrow("orders")))
+        if receiver.poll(0):
+            break
+    result, _ = lake.runner.wait(process, receiver)
+    assert not isinstance(result, dict), result
+    seen.add(len(lake.arrow("orders")))
+    assert seen == {300, 200}
+
+
 def test_first_runs_at_once_make_the_catalog_and_the_tables_once(lake, rows):
     jobs = [
         lake.job(rows(f"[{{'id': {who}, 'c{who}': 1}}]"), state_key=f"key-{who}", strategy="append") for who in range(3)
@@ -115,6 +133,66 @@ def test_small_tables_stay_small_however_often_they_are_written(ledger, reader, 
     assert sorted(row["number"] for row in ledger.rows()) == list(range(17))
     assert len(reader.files("told")) <= 6
     assert len(reader.table("told").metadata.snapshots) <= 8
+
+
+def test_child_rows_of_a_row_that_another_writer_brings_during_a_merge_go_with_it(lake, rows, tmp_path):
+    options = {"strategy": "merge", "primary_key": ["id"], "max_table_nesting": 1}
+    lake.run(rows("[{'id': 1, 'tags': [{'t': 'old'}]}]"), **options)
+    here = Lake(lake.address)
+    parents, children = lake.arrow("orders"), lake.arrow("orders__tags")
+
+    def with_ids(table, suffix, **values):
+        changed = [{**row, **values, "_dlt_id": f"{row['_dlt_id']}{suffix}"} for row in table.to_pylist()]
+        for row in changed:
+            if "_dlt_root_id" in row:
+                row["_dlt_root_id"] += suffix
+        return pa.Table.from_pylist(changed, schema=table.schema)
+
+    class Interrupted(TableLoad):
+        """Another writer appends a row of the same key just before the commit."""
+
+        def commit(self, change):
+            here.catalog.load_table(("raw", "orders__tags")).append(with_ids(children, "other", t="other"))
+            here.catalog.load_table(("raw", "orders")).append(with_ids(parents, "other"))
+            super().commit(change)
+
+    def load(kind, name, table, **values):
+        file = tmp_path / f"{name}.parquet"
+        pq.write_table(with_ids(table, "new", **values), file)
+        return kind(here, "raw", name, [file], "99.5")
+
+    merge(
+        load(Interrupted, "orders", parents),
+        [load(TableLoad, "orders__tags", children, t="new")],
+        MergeRule(primary=("id",)),
+        {"orders__tags": "_dlt_root_id"},
+    )
+    assert lake.tables() == {"orders": 1, "orders__tags": 1}
+    assert lake.rows("orders__tags", "t") == [("new",)]
+
+
+def test_of_the_states_of_a_pipeline_only_the_newest_are_kept(lake, monkeypatch):
+    code = """
+    class Shop(CustomSource):
+        def handles_incrementality(self):
+            return True
+
+        def nilus_source(self, uri, table, **kwargs):
+            @nilus.resource(name="orders", write_disposition="append")
+            def orders():
+                state = nilus.current.resource_state()
+                state["runs"] = state.get("runs", 0) + 1
+                yield {"id": state["runs"]}
+            return orders
+    """
+    outcomes = [lake.run(code) for _ in range(3)]
+    assert [len(lake.rows("orders", "id")), len(lake.rows("_dlt_pipeline_state", "version"))] == [3, 3]
+    monkeypatch.setattr(lakehouse_load, "STATES", 2)
+    states = lake.arrow("_dlt_pipeline_state").to_pylist()
+    kept = lakehouse_load._newest_states(states)
+    assert [row["_dlt_load_id"] for row in kept] == [outcomes[2].loaded.load_ids[0], outcomes[1].loaded.load_ids[0]]
+    journal = LakehouseJournal(Lake(lake.address), "raw")
+    assert journal.carried_state(outcomes[2].loaded.load_ids[0])["shop"]["resources"]["orders"] == {"runs": 3}
 
 
 def _run(number):

@@ -70,6 +70,7 @@ def test_reset_that_keeps_rows_accounts_for_them_and_loads_from_nothing(numbers,
     assert numbers.loaded() == sorted([*range(1, 11), *range(1, 13)])
 
 
+@pytest.mark.soak
 def test_a_retry_after_a_reset_does_not_load_twice(numbers, dag, verb):
     numbers.run(dag, 1, 10)
     verb("reset", "d.load", "--yes")
@@ -80,6 +81,7 @@ def test_a_retry_after_a_reset_does_not_load_twice(numbers, dag, verb):
     numbers.holds(30)
 
 
+@pytest.mark.soak
 def test_rewind_goes_back_to_a_commit_and_the_rows_after_it_are_loaded_again(numbers, dag, verb):
     for day, upto in ((1, 10), (2, 20), (3, 30)):
         numbers.run(dag, day, upto)
@@ -94,7 +96,6 @@ def test_rewind_goes_back_to_a_commit_and_the_rows_after_it_are_loaded_again(num
 def test_set_makes_a_state_of_ones_own_the_head(numbers, dag, verb, tmp_path):
     numbers.run(dag, 1, 10)
     file = tmp_path / "state.json"
-    file.write_text(json.dumps({"numbers_source": {"resources": {"numbers": {"last": 15}}}}))
     name = next(iter(_record()["head"]["state"]))
     file.write_text(json.dumps({name: {"resources": {"numbers": {"last": 15}}}}))
     verb("set", "d.load", "--file", str(file), "--yes")

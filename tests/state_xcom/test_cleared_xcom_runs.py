@@ -56,6 +56,7 @@ def test_a_renamed_dag_goes_on_with_the_old_key(numbers):
     numbers.holds(30)
 
 
+@pytest.mark.soak
 def test_mapped_tasks_keep_their_own_records(numbers):
     from datetime import datetime
 

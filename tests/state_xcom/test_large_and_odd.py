@@ -12,7 +12,7 @@ from airflow_provider_nilus.cli import kept
 ODD_KEY = "größe / 日本 'x'; \"y\" " + "z" * 230
 
 
-@pytest.mark.parametrize("state", ["variable", "xcom"])
+@pytest.mark.parametrize("state", ["variable", pytest.param("xcom", marks=pytest.mark.soak)])
 def test_five_megabytes_under_an_odd_key_of_250_characters_work_and_warn(state, numbers, caplog):
     assert len(ODD_KEY) == 250
     dag = numbers.dag(state=state, state_key=ODD_KEY)
@@ -28,6 +28,7 @@ def test_five_megabytes_under_an_odd_key_of_250_characters_work_and_warn(state, 
     assert json.dumps(found.record.state).count('"last": 20') == 1
 
 
+@pytest.mark.soak
 def test_a_renamed_dag_goes_on_with_the_key_of_the_old_one(numbers):
     numbers.run(numbers.dag(), 1, 10)
     numbers.run(numbers.dag("renamed", state_key="d.load"), 1, 20)

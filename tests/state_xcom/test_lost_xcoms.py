@@ -38,6 +38,7 @@ def test_a_run_that_died_before_it_pushed_its_record_is_made_good_by_its_retry(n
     assert json.loads(outcome.xcom("load", "nilus_state"))["head"]["version"] == 2
 
 
+@pytest.mark.soak
 def test_a_run_that_died_for_good_is_adopted_by_the_next_one(numbers, dag, dies_before_its_record):
     numbers.run(dag, 1, 10)
     dies_before_its_record()

@@ -43,6 +43,7 @@ def test_the_newest_run_again_replaces_its_rows_although_airflow_has_removed_its
     numbers.holds(40)
 
 
+@pytest.mark.soak
 def test_an_older_run_again_is_refused_and_its_rows_stay(numbers, dag):
     for day, upto in ((1, 10), (2, 20), (3, 30)):
         numbers.run(dag, day, upto)

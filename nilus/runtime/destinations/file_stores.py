@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,12 @@ def _aws(values: dict[str, Any]) -> Any:
             found=f"no {missing[0]}",
             remedy="give both, or none to use the worker's own",
         )
-    return AwsCredentials(**_fields(AwsCredentials, values))
+    made = AwsCredentials(**_fields(AwsCredentials, values))
+    if not made.region_name:
+        import botocore.session  # type: ignore[import-untyped]
+
+        made.region_name = botocore.session.get_session().get_config_variable("region") or os.environ.get("AWS_REGION")
+    return made
 
 
 def _azure(values: dict[str, Any]) -> Any:

@@ -104,9 +104,15 @@ class FilesystemSink(Sink):
         if self.table_format == _DELTA:
             self._require("deltalake", _DELTA)
         given = {name: value for name, value in parameters.items() if name != _TABLE_FORMAT}
-        return FilesDestination(
-            bucket_url=self.bucket_url, credentials=credentials(scheme, given, self.spec.credentials)
-        )
+        made = credentials(scheme, given, self.spec.credentials)
+        if scheme == "s3" and self.table_format == _DELTA and not (made.region_name or made.endpoint_url):
+            raise DestinationError(
+                "Delta tables in S3 need the region of the bucket",
+                expected="sink.options.aws-region, ?region=… in the address, or region_name in the connection",
+                found="none, nor one in the worker's own configuration of AWS",
+                remedy="name the region",
+            )
+        return FilesDestination(bucket_url=self.bucket_url, credentials=made)
 
     def file_format(self, destination: Any) -> str | None:  # noqa: ARG002 - what it says depends on the table
         """Return the format of files.

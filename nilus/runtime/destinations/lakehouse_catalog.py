@@ -137,6 +137,8 @@ def _log_in(kind: str, found: dict[str, str]) -> None:
     login, password = found.pop("login", ""), found.pop("password", "")
     if kind == "rest" and password:
         found.update({"credential": f"{login}:{password}"} if login else {"token": password})
+        if login:  # pyiceberg assumes it, but only for so long
+            found.setdefault("oauth2-server-uri", f"{found.get('uri', '').rstrip('/')}/v1/oauth/tokens")
     elif kind == "sql" and login and "@" not in found.get("uri", ""):
         scheme, mark, rest = found.get("uri", "").partition("://")
         user = quote(login, safe="") + (f":{quote(password, safe='')}" if password else "")

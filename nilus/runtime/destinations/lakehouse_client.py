@@ -25,6 +25,7 @@ from dlt.common.schema import Schema, TSchemaTables
 from dlt.common.schema.utils import get_root_table
 from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
 from dlt.destinations.job_impl import ReferenceFollowupJobRequest
+from dlt.destinations.utils import verify_schema_merge_disposition, verify_unsupported_merge_options
 
 from nilus.errors import DestinationError
 from nilus.runtime.destinations import lakehouse_load
@@ -36,6 +37,8 @@ from nilus.runtime.destinations.lakehouse_types import evolve
 
 if TYPE_CHECKING:
     from nilus.runtime.destinations.lakehouse_destination import LakehouseConfiguration
+
+_SQL_OPTIONS: Final = ("source_filter", "destination_scope", "skip_unchanged_rows")
 
 TABLE_PROPERTIES: Final = {
     # Removals by load id drop whole files by their bounds; the default cuts bounds to 16 characters.
@@ -121,9 +124,17 @@ class LakehouseClient(JobClientBase, WithStateSync):
     def verify_schema(
         self, only_tables: Iterable[str] | None = None, new_jobs: Iterable[ParsedLoadJobFileName] | None = None
     ) -> list[PreparedTableSchema]:
-        """See `JobClientBase`. A layout that no table can have is refused here, before anything is loaded."""
+        """See `JobClientBase`.
+
+        Options of a merge that are SQL, and a layout that no table can have, are refused here: nothing is loaded.
+        """
         jobs = list(new_jobs or ())
         tables = super().verify_schema(only_tables, jobs)  # type: ignore[arg-type]
+        for error in (
+            *verify_schema_merge_disposition(self.schema, tables, self.capabilities, warnings=False),
+            *verify_unsupported_merge_options(self.schema, tables, self.capabilities, "lakehouse", _SQL_OPTIONS),
+        ):
+            raise error
         loaded = {job.table_name for job in jobs}
         self._check_layout([table for table in tables if table["name"] in loaded and not self._is_internal(table)])
         return tables

@@ -50,6 +50,11 @@ class MergeRule:
         return list(dict.fromkeys(name for name in named if name))
 
     @property
+    def key_columns(self) -> list[str]:
+        """The columns of all keys."""
+        return list(dict.fromkeys((*self.primary, *self.merge)))
+
+    @property
     def keys(self) -> list[tuple[str, ...]]:
         """The keys: a row of the table goes if any of them is one of the load's."""
         return [key for key in (self.primary, self.merge) if key]
@@ -75,6 +80,7 @@ class Incoming:
     where: str
     keep: pa.Array = field(init=False)
     _keys: dict[tuple[str, ...], pa.Table] = field(init=False, default_factory=dict)
+    _numbered: pa.Table | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         import numpy as np
@@ -113,9 +119,12 @@ class Incoming:
         import pyarrow as pa
 
         key = list(self.rule.primary)
-        own = self._read().select(key)
-        own = own.append_column(_ROW, pa.array(np.arange(own.num_rows)))
-        hits = own.join(rows.select(key).group_by(key).aggregate([]), keys=key, join_type="left semi").column(_ROW)
+        if self._numbered is None:
+            own = self._read().select(key)
+            self._numbered = own.append_column(_ROW, pa.array(np.arange(own.num_rows)))
+        hits = self._numbered.join(
+            rows.select(key).group_by(key).aggregate([]), keys=key, join_type="left semi"
+        ).column(_ROW)
         keep = self.keep.to_numpy(zero_copy_only=False).copy()
         keep[hits.to_numpy()] = False
         self.keep = pa.array(keep)

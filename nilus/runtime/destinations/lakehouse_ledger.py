@@ -46,12 +46,14 @@ class Ledger:
         namespace: its schema.
         name: its name.
         columns: dlt's, `name` and `data_type` at least.
+        worth_keeping: returns those of all rows that are kept when they are put together; None keeps them all.
     """
 
     lake: Lake
     namespace: str
     name: str
     columns: Sequence[Mapping[str, Any]]
+    worth_keeping: Callable[[list[Row]], list[Row]] | None = None
 
     @property
     def exists(self) -> bool:
@@ -71,16 +73,24 @@ class Ledger:
         table = self.lake.table(self.namespace, self.name)
         return _rows(table, equal) if table is not None else []
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Add rows, as one snapshot."""
+    def add(self, rows: Iterable[Row], summary: Mapping[str, str] | None = None) -> None:
+        """Add rows, as one snapshot.
+
+        Args:
+            rows: the rows.
+            summary: what the snapshot says of itself.
+        """
         new = list(rows)
 
         def change(table: Table) -> Change:
             if _files(table) < FILES:
                 return Change(added=_write(table, new))
-            return Change(added=_write(table, [*_rows(table, {}), *new]), rewrite=drop_all, also=_forget)
+            together = [*_rows(table, {}), *new]
+            if self.worth_keeping is not None:
+                together = self.worth_keeping(together)
+            return Change(added=_write(table, together), rewrite=drop_all, also=_forget)
 
-        commit(self._load, change, {})
+        commit(self._load, change, summary or {})
 
     def update(self, edit: Callable[[list[Row]], list[Row]]) -> None:
         """Put other rows in the place of all rows, as one snapshot; what others write meanwhile is edited too.

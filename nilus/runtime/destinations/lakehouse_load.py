@@ -6,10 +6,9 @@ load left can then be told by rows whose parent is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.utils import resolve_merge_strategy
@@ -23,26 +22,14 @@ from dlt.common.schema.utils import (
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 
 from nilus.runtime.destinations.lakehouse_catalog import Lake
-from nilus.runtime.destinations.lakehouse_commit import (
-    LOAD_ID,
-    Change,
-    chunked,
-    commit,
-    drop_all,
-    has_landed,
-    rows_of,
-    without,
-    write,
-)
-from nilus.runtime.destinations.lakehouse_keys import Incoming, MergeRule
-from nilus.runtime.destinations.lakehouse_types import arrow_schema, conform
+from nilus.runtime.destinations.lakehouse_commit import Change, commit, drop_all, has_landed
+from nilus.runtime.destinations.lakehouse_keys import MergeRule
+from nilus.runtime.destinations.lakehouse_ledger import Ledger, Row
+from nilus.runtime.destinations.lakehouse_merge import merge
+from nilus.runtime.destinations.lakehouse_table import TableLoad
 
-if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    from pyiceberg.manifest import DataFile
-    from pyiceberg.table import FileScanTask, Table
-
-_ROW_ID: Final = "_dlt_id"
+STATES: Final = 100
+"""How many states of a pipeline are kept; only the newest are ever asked for."""
 
 
 def load_chain(
@@ -69,12 +56,15 @@ def load_chain(
     for file in sorted(files):
         by_table.setdefault(ParsedLoadJobFileName.parse(file.name).table_name, []).append(file)
     names = [str(table["name"]) for table in get_nested_tables(schema.tables, root["name"])]
-    loads = {name: _TableLoad(lake, namespace, name, by_table.get(name, []), load_id) for name in names}
+    if root["name"] == schema.state_table_name:
+        _keep_state(TableLoad(lake, namespace, str(root["name"]), sorted(files), load_id), root)
+        return
+    loads = {name: TableLoad(lake, namespace, name, by_table.get(name, []), load_id) for name in names}
     disposition, own = root["write_disposition"], loads[root["name"]]
     children = [load for name, load in loads.items() if name != root["name"] and load.exists]
     rule = _rule(schema, root, capabilities) if disposition == "merge" else None
     if rule is not None and rule.keys:
-        _merge(own, children, rule, _root_ids(schema, names))
+        merge(own, children, rule, _root_ids(schema, names))
         return
     for load in [*reversed(children), own]:
         if disposition == "replace":
@@ -83,136 +73,36 @@ def load_chain(
             load.append()
 
 
+def _keep_state(own: TableLoad, root: Mapping[str, Any]) -> None:
+    """Add the state of a load to the small table of states, where old ones are dropped now and then."""
+    if has_landed(own.table(), own.load_id):
+        return
+    ledger = Ledger(own.lake, own.namespace, own.name, tuple(root["columns"].values()), _newest_states)
+    ledger.add(own.rows(), own.summary)
+
+
+def _newest_states(rows: list[Row]) -> list[Row]:
+    by_pipeline: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda one: float(one["_dlt_load_id"]), reverse=True):
+        by_pipeline.setdefault(row["pipeline_name"], []).append(row)
+    return [row for states in by_pipeline.values() for row in states[:STATES]]
+
+
 def empty(lake: Lake, namespace: str, name: str) -> None:
     """Remove all rows of a table, if it is there, as one snapshot."""
     if lake.table(namespace, name) is not None:
         commit(lambda: lake.catalog.load_table((namespace, name)), lambda _: Change(rewrite=drop_all), {})
 
 
-@dataclass
-class _TableLoad:
-    """The rows of one load for one table.
-
-    `files` are in the order they were written.
-    """
-
-    lake: Lake
-    namespace: str
-    name: str
-    files: list[Path]
-    load_id: str
-
-    @property
-    def exists(self) -> bool:
-        return self.lake.table(self.namespace, self.name) is not None
-
-    def table(self) -> Table:
-        return self.lake.catalog.load_table((self.namespace, self.name))
-
-    def append(self) -> None:
-        table = self.table()
-        if not has_landed(table, self.load_id):
-            self.commit(Change(added=self.write(table)))
-
-    def replace(self) -> None:
-        table = self.table()
-        if not has_landed(table, self.load_id):
-            self.commit(Change(added=self.write(table), rewrite=drop_all))
-
-    def commit(self, change: Change) -> None:
-        commit(self.table, lambda _: change, {LOAD_ID: self.load_id, **self.lake.trace.get(self.load_id, {})})
-
-    def write(self, table: Table, keep: pa.Array | None = None) -> list[DataFile]:
-        return write(table, chunked(self._rows(arrow_schema(table.schema()), keep)))
-
-    def _rows(self, wanted: pa.Schema, keep: pa.Array | None) -> Iterator[pa.Table]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
-
-        start = 0
-        for file in self.files:
-            with pq.ParquetFile(file) as parquet:
-                for batch in parquet.iter_batches():
-                    rows = pa.Table.from_batches([batch])
-                    if keep is not None:
-                        rows = rows.filter(keep.slice(start, rows.num_rows))
-                    start += batch.num_rows
-                    yield conform(rows, wanted, where=self.name)
-
-    def ids(self, column: str, keep: pa.Array) -> set[str]:
-        """Return the values of a text column of the rows that are kept."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        parts = [pq.read_table(file, columns=[column]).column(column).cast(pa.string()) for file in self.files]
-        return set(
-            pa.chunked_array([chunk for part in parts for chunk in part.chunks], pa.string()).filter(keep).to_pylist()
-        )
-
-
-def _merge(own: _TableLoad, children: Sequence[_TableLoad], rule: MergeRule, root_ids: Mapping[str, str]) -> None:
-    table = own.table()
-    if has_landed(table, own.load_id):
-        return
-    incoming = Incoming(rule, own.files, arrow_schema(table.schema()), own.name)
-    if rule.insert_only:
-        for task in _tasks(table, incoming):
-            for rows in rows_of(table, task, rule.primary):
-                incoming.drop_present(rows)
-        gone: set[str] = set()
-    else:
-        gone = _ids_of_matches(table, incoming) if children else set()
-    if children:
-        kept = own.ids(_ROW_ID, incoming.keep) if own.files else set()
-        for child in reversed(children):
-            _merge_child(child, root_ids[child.name], gone, kept)
-    rewrite = None if rule.insert_only else without(incoming.matches, [name for key in rule.keys for name in key])
-    own.commit(Change(added=own.write(table, incoming.keep), rewrite=rewrite, where=incoming.may_match))
-
-
-def _merge_child(child: _TableLoad, root_id: str, gone: set[str], kept: set[str]) -> None:
-    """Put the child rows of the rows that are put in, in the place of those of the rows that go."""
-    import pyarrow as pa
-    import pyarrow.compute as pc  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq
-
-    table = child.table()
-    if has_landed(table, child.load_id):
-        return
-    of_gone, of_kept = pa.array(sorted(gone), pa.string()), pa.array(sorted(kept), pa.string())
-    masks: list[pa.Array] = []
-    for file in child.files:
-        column = pq.read_table(file, columns=[root_id]).column(root_id).cast(pa.string())
-        masks += pc.is_in(column, value_set=of_kept).chunks
-    keep = pa.chunked_array(masks, pa.bool_()).combine_chunks()
-    rewrite = without(lambda rows: pc.is_in(rows.column(root_id), value_set=of_gone), [root_id]) if gone else None
-    child.commit(Change(added=child.write(table, keep), rewrite=rewrite))
-
-
-def _ids_of_matches(table: Table, incoming: Incoming) -> set[str]:
-    columns = [*dict.fromkeys(name for key in incoming.rule.keys for name in key), _ROW_ID]
-    found: set[str] = set()
-    for task in _tasks(table, incoming):
-        for rows in rows_of(table, task, columns):
-            found |= set(rows.filter(incoming.matches(rows)).column(_ROW_ID).to_pylist())
-    return found
-
-
-def _tasks(table: Table, incoming: Incoming) -> Iterable[FileScanTask]:
-    if table.current_snapshot() is None:
-        return []
-    return table.scan(row_filter=incoming.may_match(table)).plan_files()
-
-
 def _rule(schema: Schema, root: Mapping[str, Any], capabilities: DestinationCapabilitiesContext) -> MergeRule:
     """Return what dlt's hints say of merging; without a key, dlt's own meaning: rows are appended."""
     table: Any = root
     strategy = resolve_merge_strategy(schema.tables, table, capabilities)
-    merge = () if strategy in ("upsert", "insert-only") else get_columns_names_with_prop(table, "merge_key")
+    merge_keys = () if strategy in ("upsert", "insert-only") else get_columns_names_with_prop(table, "merge_key")
     dedup = get_dedup_sort_tuple(table)
     return MergeRule(
         primary=tuple(get_columns_names_with_prop(table, "primary_key")),
-        merge=tuple(merge),
+        merge=tuple(merge_keys),
         dedup=(dedup[0], dedup[1]) if dedup else None,
         hard_delete=get_first_column_name_with_prop(table, "hard_delete"),
         insert_only=strategy == "insert-only",

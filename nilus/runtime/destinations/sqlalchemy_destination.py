@@ -166,7 +166,7 @@ class _Client(SqlalchemyClient):
 
     def _index_part(self, column: sa.Column[Any]) -> str:
         name = self.escape_column_name(column.name)
-        is_long = isinstance(column.type, sa.Text | sa.LargeBinary) and not isinstance(column.type, mysql.VARCHAR)
+        is_long = any(kind in type(column.type).__name__.upper() for kind in ("TEXT", "BLOB"))
         return f"{name}({_KEY_PREFIX})" if self.dialect_name == "mysql" and is_long else name
 
 

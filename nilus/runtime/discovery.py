@@ -1,0 +1,47 @@
+"""Which resources a source has: the child's other entry, which calls the source and reads nothing from it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nilus.runtime import call, loader
+from nilus.runtime.channel import Channel
+from nilus.runtime.context import config_values, isolated
+from nilus.runtime.events import Loaded
+from nilus.runtime.import_roots import import_roots
+from nilus.runtime.job import Job
+
+ENTRY = f"{__name__}:run"
+"""What `python -m nilus.runtime --entry` takes to discover instead of to load."""
+
+
+def run(job: Job, channel: Channel) -> Loaded:  # noqa: ARG001 - the shape of an entry
+    """Call the job's source and tell its resources.
+
+    Args:
+        job: the run; its sink has no part in this.
+        channel: where events would go.
+
+    Returns:
+        A result without loads, whose `tables` has one entry for each resource that a run would load.
+
+    Raises:
+        NilusError: the source cannot be found or called.
+    """
+    checkout, base_dir = Path(job.checkout), Path(job.base_dir)
+    import_roots(base_dir, checkout, job.extra_path)
+    with isolated(job.work_dir, config_values(job, os.environ)):
+        found = loader.find(job.source.address, base_dir=base_dir, checkout=checkout)
+        source = call.call(found, job, interval=None, environ=os.environ)
+        names = list(source.selected_resources)
+    return Loaded(
+        load_ids=[],
+        tables={name: {"rows": 0, "write_disposition": None, "columns": {}} for name in names},
+        dataset="",
+        destination="",
+        reading="",
+        keeps_state=False,
+        state={},
+        seconds={},
+    )
