@@ -48,9 +48,7 @@ def refuse_unavailable(job: Job, carried_out: Collection[str] = ()) -> None:
             )
 
 
-def apply(
-    source: DltSource, job: Job, reading: Reading, *, handles_incrementality: bool
-) -> masking.Masking | None:
+def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementality: bool) -> masking.Masking | None:
     """Put the workflow's options on the selected resources of `source`, in place.
 
     Returns:

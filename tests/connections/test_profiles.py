@@ -16,6 +16,7 @@ from airflow_provider_nilus.connection_profile import Fields
 from airflow_provider_nilus.connections import resolve_sink
 from airflow_provider_nilus.connections.table import PROFILES
 from nilus.errors import DestinationError
+from nilus.redaction import secret_values
 from nilus.runtime.context import isolated
 from nilus.runtime.destinations import sink as make_sink
 from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
@@ -406,3 +407,11 @@ def test_every_row_of_the_table_has_a_test_here_or_beside():
         "generic", "nilus", "nilus_lakehouse",
     }  # fmt: skip
     assert set(PROFILES) == tested
+
+
+def test_secrets_are_told_from_names_of_files_and_ids():
+    values = {
+        "aws_access_key_id": "AK", "aws_secret_access_key": "SK", "private_key_path": "/key.pem", "host": "h",
+        "staging": {"private_key": "PEM", "azure_sas_token_permissions": "racwdl"}, "password": "", "token": None,
+    }  # fmt: skip
+    assert secret_values(values) == ("SK", "PEM")
