@@ -33,7 +33,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Nilus",
-                "python-modules": ["airflow_provider_nilus.operators.custom_source"],
+                "python-modules": [
+                    "airflow_provider_nilus.operators.custom_source",
+                    "airflow_provider_nilus.operators.resources",
+                ],
             }
         ],
         "hooks": [

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
@@ -89,6 +89,8 @@ class NilusHook(BaseHook):
     default_conn_name = "nilus_default"
     conn_type = "nilus"
     hook_name = "Nilus sink"
+    child_args: ClassVar[tuple[str, ...]] = ()
+    """Further arguments of the child process."""
 
     def __init__(
         self,
@@ -401,6 +403,7 @@ class NilusHook(BaseHook):
             environ=environment.variables(child_environ(os.environ, self.source_env)),
             python=environment.python,
             program=environment.program,
+            extra_args=self.child_args,
             logger=logging.getLogger(__name__),
             on_event=lambda event: self._on_event(event, turn),
             answer=lambda question: self._answer(question, turn),

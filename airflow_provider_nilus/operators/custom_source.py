@@ -129,7 +129,7 @@ class NilusCustomSourceOperator(BaseOperator):
         self._hook: NilusHook | None = None
         self._rendered: dict[str, Any] = {}
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Run the source once.
 
         Returns:
@@ -147,7 +147,7 @@ class NilusCustomSourceOperator(BaseOperator):
                 raise
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
-    def _run(self, workflow: Workflow, context: Context) -> dict[str, Any]:
+    def _run(self, workflow: Workflow, context: Context) -> Any:
         from airflow_provider_nilus import metrics
 
         hook = self.hook

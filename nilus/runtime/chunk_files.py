@@ -16,6 +16,7 @@ from dlt.common.data_writers.writers import (
 from dlt.extract.storage import ExtractorItemStorage
 
 from nilus.runtime.column_chunk import ColumnChunk
+from nilus.runtime.pandas_import import without_pandas
 from nilus.runtime.raw_column import NotRows, typed_json
 
 BUFFER_BYTES = 12_000_000
@@ -32,7 +33,8 @@ class ColumnWriter(TypedJsonlListWriter):
         """Write rows as one chunk; called by dlt."""
         DataWriter.write_data(self, items)
         try:
-            ColumnChunk.of(items).write(self._f)
+            with without_pandas():
+                ColumnChunk.of(items).write(self._f)
         except NotRows:
             self._f.write(typed_json(items))
             self._f.write(b"\n")

@@ -82,7 +82,9 @@ class DuckDBSink(Sink):
         path = self.path
         self._refuse_equal_names(path)
         make_folder(path, "DuckDB")
-        return dlt.destinations.duckdb(credentials=DuckDbCredentials(str(path)), **ATOMIC)
+        credentials = DuckDbCredentials()
+        credentials.database = str(path)  # as an argument it would be tried as an address, and SQLAlchemy imported
+        return dlt.destinations.duckdb(credentials=credentials, **ATOMIC)
 
     def _refuse_equal_names(self, path: Path) -> None:
         # DuckDB names a database by its file, up to the first dot, and does not tell upper from lower case.
