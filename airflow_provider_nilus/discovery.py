@@ -1,4 +1,4 @@
-"""Which resources a source has, asked from Airflow: the source is called in a child process, nothing is read from it."""
+"""Which resources a source has: the source is called in a child process, and nothing is read from it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from nilus.runtime.import_roots import import_roots
 from nilus.runtime.job import Job
 from nilus.runtime.journal import Journal
 from nilus.runtime.misuse import explained
+from nilus.runtime.pandas_import import without_pandas
 from nilus.runtime.progress import ProgressCollector
 
 log = logging.getLogger("nilus")
@@ -291,7 +292,7 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
             )
         if run.masks is not None:
             run.masks.refuse_unseen()
-        with run.seconds.of("normalize"):
+        with run.seconds.of("normalize"), without_pandas() if run.file_format == "parquet" else nullcontext():
             normalized = run.pipeline.normalize()
     load_ids = list(run.pipeline.list_normalized_load_packages())
     if len(load_ids) > 1:

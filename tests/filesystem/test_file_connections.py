@@ -67,7 +67,7 @@ def test_our_own_connection_with_parameters_takes_a_folder_below_it():
         conn_type="nilus",
         login="AKIA1",
         password="s3cret",
-        extra=json.dumps({"address": "s3://company-lake/a?table_format=delta"}),
+        extra=json.dumps({"address": "s3://company-lake/a?table_format=delta&region=eu-central-1"}),
     )
     _, target = resolved("dataos://lake/b", connection)
     assert target.bucket_url == "s3://company-lake/a/b"

@@ -16,6 +16,26 @@ from nilus.runtime.destinations.waiting import wait_for
 _REMEDY = "DuckDB takes one writer: run fewer tasks into one file at once, and close what reads it"
 
 
+def file_credentials(path: Path) -> Any:
+    """Return dlt's credentials of a DuckDB file.
+
+    They read and show no address, for which dlt would import SQLAlchemy: half of what it imports for DuckDB.
+
+    Args:
+        path: absolute.
+    """
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+    class FileCredentials(DuckDbCredentials):
+        def __str__(self) -> str:
+            return f"duckdb:///{self.database}"
+
+    credentials = FileCredentials()
+    credentials.database = str(path)
+    credentials.resolve()
+    return credentials
+
+
 class DuckDBSink(Sink):
     """`duckdb:///relative/or/absolute.duckdb`.
 
@@ -77,14 +97,11 @@ class DuckDBSink(Sink):
             DestinationError: the file's folder cannot be made, or the schema has the name of the file.
         """
         import dlt
-        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
         path = self.path
         self._refuse_equal_names(path)
         make_folder(path, "DuckDB")
-        credentials = DuckDbCredentials()
-        credentials.database = str(path)  # as an argument it would be tried as an address, and SQLAlchemy imported
-        return dlt.destinations.duckdb(credentials=credentials, **ATOMIC)
+        return dlt.destinations.duckdb(credentials=file_credentials(path), **ATOMIC)
 
     def _refuse_equal_names(self, path: Path) -> None:
         # DuckDB names a database by its file, up to the first dot, and does not tell upper from lower case.

@@ -1,0 +1,146 @@
+"""Tasks that each load another resource of one source into one schema, all in the same moment."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from run_fixture import PipelineRunner
+from sql_tables import SINKS
+
+from nilus.errors import from_dict
+
+NAMES = ("customers", "orders", "parts", "users")
+ROWS = 300
+# Every run waits in its extraction until all have begun theirs: none has then seen what another stores.
+SOURCE = f"""
+import pathlib, time
+NAMES = {NAMES}
+
+def rows(name, kind, folder):
+    def read(number=nilus.sources.incremental("number", initial_value=-1)):
+        (folder / name).touch()
+        deadline = time.monotonic() + 120
+        while len(list(folder.iterdir())) < len(NAMES):
+            assert time.monotonic() < deadline, "the others did not begin"
+            time.sleep(0.02)
+        begin = number.last_value + 1
+        for n in range(begin, begin + {ROWS}):
+            yield {{"number": n, "of": name, f"own_{{name}}": kind(n)}}
+    return nilus.resource(read, name=name, write_disposition="append")
+
+class Shop(CustomSource):
+    def handles_incrementality(self):
+        return True
+
+    def nilus_source(self, uri, table, folder, kind="int", **kwargs):
+        @nilus.source(name="shop")
+        def shop():
+            return [rows(name, {{"int": int, "str": lambda n: f"n{{n}}"}}[kind], pathlib.Path(folder)) for name in NAMES]
+        return shop()
+"""
+
+
+class FanOut:
+    """Runs all resources at once, each with a state key of its own, and keeps each key's state."""
+
+    def __init__(self, runner: PipelineRunner, sink) -> None:
+        self._runner = runner
+        self.sink = sink
+        self.states: dict[str, dict] = {name: {} for name in NAMES}
+        self._known: dict[str, list[str]] = {name: [] for name in NAMES}
+        self._runs = 0
+
+    def __call__(self, **options) -> dict[str, dict[str, int]]:
+        """Run once; return the rows of each table, by resource."""
+        self._runs += 1
+        folder = self._runner.folder / f"begun-{self._runs}"
+        folder.mkdir()
+        jobs = {
+            name: self._runner.job(
+                SOURCE,
+                self.sink.spec(strategy="none"),
+                options={"folder": str(folder), **options},
+                resources=[name],
+                state_key=f"shop.load.{name}",
+                run_id=f"r{self._runs}",
+                state=self.states[name],
+                known_load_ids=list(self._known[name]),
+            )
+            for name in NAMES
+        }
+        started = {name: PipelineRunner.start(job) for name, job in jobs.items()}
+        found = {name: PipelineRunner.wait(*run)[0] for name, run in started.items()}
+        failed = [result for result in found.values() if isinstance(result, dict)]
+        if failed:
+            raise from_dict(failed[0])
+        for name, loaded in found.items():
+            self.states[name] = loaded.state
+            self._known[name] += loaded.load_ids
+        return {
+            name: {table: about["rows"] for table, about in loaded.tables.items()} for name, loaded in found.items()
+        }
+
+    def count(self, name: str) -> list[tuple[int, int]]:
+        """Return the rows of a table, and how many numbers they have."""
+        return self.sink.rows(f"SELECT count(*), count(DISTINCT number) FROM {self.sink.table(name)}")
+
+
+@pytest.fixture(params=SINKS)
+def fan_out(request, tmp_path, run_pipeline):
+    return FanOut(run_pipeline, SINKS[request.param](request, tmp_path))
+
+
+def test_every_row_comes_once_and_every_task_has_its_own_state(fan_out):
+    for run in (1, 2):
+        assert fan_out() == {name: {name: ROWS} for name in NAMES}
+        for name in NAMES:
+            assert fan_out.count(name) == [(run * ROWS, run * ROWS)]
+            assert list(fan_out.states[name]["shop"]["resources"]) == [name]
+            last = fan_out.states[name]["shop"]["resources"][name]["incremental"]["number"]["last_value"]
+            assert last == run * ROWS - 1
+        keys = fan_out.sink.rows(
+            f"SELECT j.state_key, count(*) FROM {fan_out.sink.table('_airflow_loads')} j"
+            f" JOIN {fan_out.sink.table('_dlt_loads')} l ON l.load_id = j.load_id AND l.status = 0"
+            " GROUP BY 1 ORDER BY 1"
+        )
+        assert keys == [(f"shop.load.{name}", run) for name in NAMES]
+
+
+def test_the_stored_schema_has_all_tables_however_the_tasks_overtook_each_other(fan_out):
+    fan_out()
+    fan_out()
+    tables = stored_tables(fan_out)
+    assert {*NAMES} <= tables.keys()
+    for name in NAMES:
+        assert {"number", "of", f"own_{name}"} <= tables[name]["columns"].keys()
+
+
+def test_a_change_of_type_is_noticed_although_another_task_stored_its_schema_last(fan_out):
+    fan_out()
+    fan_out(kind="str")
+    for name in NAMES:
+        columns = fan_out.sink.columns(name)
+        assert columns[f"own_{name}"] == "bigint"
+        assert {"character varying": "varchar", "text": "varchar"}.get(
+            columns[f"own_{name}__v_text"], columns[f"own_{name}__v_text"]
+        ) == "varchar"
+        assert fan_out.sink.rows(
+            f"SELECT count(own_{name}), count(own_{name}__v_text) FROM {fan_out.sink.table(name)}"
+        ) == [(ROWS, ROWS)]
+
+
+def stored_tables(fan_out) -> dict[str, dict]:
+    """Return the tables of the source's newest stored schema."""
+    import base64
+    import zlib
+
+    ((text,),) = fan_out.sink.rows(
+        f"SELECT schema FROM {fan_out.sink.table('_dlt_version')} WHERE schema_name = 'shop'"
+        " ORDER BY inserted_at DESC LIMIT 1"
+    )
+    try:
+        text = zlib.decompress(base64.b64decode(text, validate=True)).decode()
+    except ValueError:
+        pass
+    return json.loads(text)["tables"]
