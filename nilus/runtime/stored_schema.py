@@ -24,8 +24,14 @@ def restore(pipeline: Pipeline, name: str) -> None:
         pipeline: synchronized with its destination.
         name: the source's.
     """
-    if name in pipeline.schemas:
-        return
+    if name not in pipeline.schemas:
+        _fetch(pipeline, name)
+    if pipeline.default_schema_name not in (None, name):
+        # The source was renamed. dlt puts its state beside the old one's tables, as a second package.
+        pipeline.default_schema_name = name if name in pipeline.schemas else None
+
+
+def _fetch(pipeline: Pipeline, name: str) -> None:
     with pipeline.destination_client() as client:
         if isinstance(client, WithStateSync):
             try:

@@ -212,3 +212,32 @@ def test_a_full_refresh_under_another_key_drops_the_tables_all_the_same(run_duck
     run_duckdb(REFRESHED)
     run_duckdb(REFRESHED, state_key="renamed.load", full_refresh=True)
     assert run_duckdb.sink.tables() == {"one": 1, "two": 1}
+
+
+RENAMED = """
+    @nilus.resource(write_disposition="append")
+    def orders():
+        state = nilus.current.resource_state()
+        state["runs"] = state.get("runs", 0) + 1
+        yield {"runs": state["runs"]}
+
+    @nilus.source(name="SOURCE")
+    def source():
+        return orders
+
+    class Shop(CustomSource):
+        def handles_incrementality(self):
+            return True
+
+        def nilus_source(self, uri, table, **kwargs):
+            return source()
+"""
+
+
+def test_a_renamed_source_begins_anew_and_one_that_gets_its_name_back_goes_on(run_source):
+    state, loads = {}, []
+    for name in ("one", "two", "two", "one"):
+        loaded = run_source(RENAMED.replace("SOURCE", name), state=state, known_load_ids=loads).loaded
+        state, loads = loaded.state, [*loads, *loaded.load_ids]
+    assert state == {name: {"resources": {"orders": {"runs": 2}}} for name in ("one", "two")}
+    assert run_source.sink.rows("SELECT runs FROM raw.orders ORDER BY _dlt_load_id") == [(1,), (1,), (2,), (2,)]
