@@ -20,7 +20,7 @@ from dlt.normalize import worker
 
 from nilus.runtime.chunk_files import BoundedStorage, ColumnWriter, TableWriter
 from nilus.runtime.column_normalizer import ColumnNormalizer
-from nilus.runtime.row_lists import RowListIterator, resources_in_lists
+from nilus.runtime.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
 
 log = logging.getLogger("nilus")
 
@@ -33,7 +33,7 @@ _COLLECTED_AFTER = 20_000
 
 
 @contextmanager
-def batched(source: DltSource, mode: str, file_format: str | None) -> Iterator[None]:
+def batched(source: DltSource, mode: str, file_format: str | None, *, page_size: int = MAX_ROWS) -> Iterator[None]:
     """Extract and normalize `source` by column for the time of the block.
 
     Not from several threads at once: what is stood in for belongs to the process.
@@ -41,15 +41,15 @@ def batched(source: DltSource, mode: str, file_format: str | None) -> Iterator[N
     Args:
         source: its resources have all their steps.
         mode: `auto`, or `off` for dlt's own way throughout.
+        page_size: the largest number of rows that are written together, and not more than a file is to have.
         file_format: of the load files. Columns are written as parquet; for other formats rows are only taken in lists.
     """
     if mode == OFF:
         yield
         return
     by_column = file_format == "parquet" and json._impl_name == "orjson"
-    iterator = type(
-        "SourceRowLists", (RowListIterator,), {"resources": resources_in_lists(source), "defers_sets": by_column}
-    )
+    settings = {"resources": resources_in_lists(source), "page_size": page_size, "defers_sets": by_column}
+    iterator = type("SourceRowLists", (RowListIterator,), settings)
     with ExitStack() as stack:
         stack.enter_context(_seldom_collected())
         stack.enter_context(_attribute(extract, "PipeIterator", iterator))

@@ -283,7 +283,8 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
     """Extract and normalize; return the rows of each table, and the load ids."""
     propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
     DataItemNormalizer.update_normalizer_config(run.source.schema, propagate_load_id)
-    with batching.batched(run.source, run.job.batching, run.file_format):
+    page_size = min(run.job.source.page_size, run.job.sink.loader_file_size)
+    with batching.batched(run.source, run.job.batching, run.file_format, page_size=page_size):
         with run.seconds.of("extract"):
             run.pipeline.extract(
                 run.source,

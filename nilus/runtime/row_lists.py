@@ -62,11 +62,12 @@ def resources_in_lists(source: DltSource) -> frozenset[str]:
 class RowListIterator(PipeIterator):
     """dlt's iterator over the items of all resources, with rows in lists.
 
-    `resources` are the names of those whose rows are taken so; `defers_sets` says that whoever writes the rows writes
-    sets as lists.
+    `resources` are the names of those whose rows are taken so, `page_size` is the largest number of rows that are
+    handed on together; `defers_sets` says that whoever writes the rows writes sets as lists.
     """
 
     resources: ClassVar[frozenset[str]] = frozenset()
+    page_size: ClassVar[int] = MAX_ROWS
     defers_sets: ClassVar[bool] = False
 
     def __init__(
@@ -86,7 +87,7 @@ class RowListIterator(PipeIterator):
             return source
         if any(isinstance(step, ForkPipe) for step in pipe.steps):  # a transformer takes its rows one by one
             return source
-        rows: Any = _RowLists(pipe, source.item, defers_sets=self.defers_sets).run()
+        rows: Any = _RowLists(pipe, source.item, self.page_size, defers_sets=self.defers_sets).run()
         if inspect.isgenerator(source.item):
             rows.__name__, rows.__qualname__ = source.item.__name__, source.item.__qualname__
         return source._replace(item=rows)
@@ -98,12 +99,14 @@ class _RowLists:
     Args:
         pipe: as dlt has made it ready for this extraction.
         items: its generator.
+        page_size: the largest number of rows that are handed on together.
         defers_sets: whether sets may stay in rows if no other step looks at them.
     """
 
-    def __init__(self, pipe: Pipe, items: Iterator[Any], *, defers_sets: bool) -> None:
+    def __init__(self, pipe: Pipe, items: Iterator[Any], page_size: int, *, defers_sets: bool) -> None:
         self._pipe = pipe
         self._items = items
+        self._page_size = page_size
         self._last = len(pipe) - 1
         steps = list(enumerate(pipe.steps))[pipe._gen_idx + 1 :]
         whole = len(steps)
@@ -118,7 +121,7 @@ class _RowLists:
         ]
         """What is done to the list: steps of ours, which nobody can tell from being done row by row."""
         self._rows: list[Any] = []
-        self._limit = _FIRST_ROWS
+        self._limit = min(_FIRST_ROWS, page_size)
         self._since = time.monotonic()
 
     def run(self) -> Generator[Any, None, None]:
@@ -147,8 +150,10 @@ class _RowLists:
                         behind = steps[-1][0] if step == self._last and steps else step
                         yield ResolvablePipeItem(result, behind, self._pipe, meta)
                     continue
-                if len(self._rows) >= self._limit or clock() - self._since > MAX_SECONDS:
+                if clock() - self._since > MAX_SECONDS:
                     yield from self._flush()
+                elif len(self._rows) >= self._limit:
+                    yield from self._flush(keeps=len(self._rows) % self._page_size)
             yield from self._flush()
         finally:
             if inspect.isgenerator(self._items):
@@ -182,13 +187,19 @@ class _RowLists:
         except Exception as error:
             raise ResourceExtractionError(self._pipe.name, step, str(error), "transform") from error
 
-    def _flush(self) -> Iterator[ResolvablePipeItem]:
+    def _flush(self, *, keeps: int = 0) -> Iterator[ResolvablePipeItem]:
+        """Hand on the rows; not so many of the last ones if that leaves some, and they are more than a page."""
         self._since = time.monotonic()
-        rows: Any = self._rows
+        rows = self._rows
         if not rows:
             return
-        self._rows = []
-        self._limit = max(1, min(MAX_ROWS, int(MAX_BYTES / estimated_bytes(rows))))
+        end = len(rows) - keeps if len(rows) > self._page_size else len(rows)
+        self._rows = rows[end:]
+        self._limit = max(1, min(MAX_ROWS, self._page_size, int(MAX_BYTES / estimated_bytes(rows))))
+        for start in range(0, end, self._page_size):
+            yield from self._handed_on(rows[start : min(end, start + self._page_size)])
+
+    def _handed_on(self, rows: Any) -> Iterator[ResolvablePipeItem]:
         for _, step in self._list_steps:
             rows = self._call(step, rows, None)
             if not rows:

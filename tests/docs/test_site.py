@@ -68,7 +68,7 @@ def test_no_page_leads_to_a_server_for_its_looks(site):
 def _name_of(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return f"`{parameter.metavar or parameter.name.upper()}`"
-    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    value = f" {parameter.metavar}" if parameter.metavar else ""
     return ", ".join(f"`{option}{value}`" for option in parameter.opts)
 
 
@@ -79,7 +79,7 @@ def test_the_nilus_command_is_described_as_it_helps_itself(verb):
     from nilus.cli import app
 
     command: Any = typer.main.get_command(app)
-    rows = [[_name_of(parameter), parameter.help] for parameter in command.commands[verb].params]
+    rows = [[_name_of(parameter), parameter.help.replace("<", "\\<")] for parameter in command.commands[verb].params]
     assert all(help_ for _, help_ in rows)
     compare("reference/commands.md", f"nilus {verb}", ["argument", "meaning"], rows)
 

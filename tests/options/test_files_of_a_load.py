@@ -23,10 +23,10 @@ def test_no_more_rows_than_page_size_are_written_together(kind, run_to_folder, r
     assert _row_groups(path) == [100] * 6
 
 
-def test_a_list_that_is_longer_than_page_size_is_written_whole(run_to_folder, rows_of):
+def test_a_list_that_is_longer_than_page_size_is_written_in_parts(run_to_folder, rows_of):
     run_to_folder(rows_of(200, "lists"), page_size=20)
     (path,) = run_to_folder.paths("numbers")
-    assert _row_groups(path) == [50] * 4
+    assert _row_groups(path) == [20] * 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
