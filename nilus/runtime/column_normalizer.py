@@ -141,6 +141,12 @@ class ColumnNormalizer(JsonLItemsNormalizer):
             raise NotColumnar("excluded columns")
         if self._filtered_tables or self._filtered_tables_columns.get(table_name):
             raise NotColumnar("rows or values that the schema contract discards")
+        own = (
+            self.schema.tables[table_name]["columns"].get(name)
+            for name in (normalizer.c_dlt_id, normalizer.c_dlt_load_id)
+        )
+        if any(column is not None and column.get("data_type", "text") != "text" for column in own):
+            raise NotColumnar("ids that are no texts")
         if normalizer._get_root_row_id_type(table_name) != "random":
             raise NotColumnar("ids made of each row's values, as scd2, upsert and insert-only need them")
         return normalizer

@@ -56,7 +56,9 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         _settle_stateless(job, journal, channel, kept)
         return Settlement(state={}, known=frozenset())
     known = frozenset(job.known_load_ids)
-    entries = [entry for entry in _unswept(job, journal) if entry.keeps_state and entry.load_id not in known]
+    journaled = _unswept(job, journal)
+    _warn_of_windows(job, reading, journaled)
+    entries = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
     unfinished = [entry for entry in entries if not entry.landed]
     live = _live(job, unfinished, channel)
     if live:
@@ -76,6 +78,19 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
     if decision.adopts is None:
         return Settlement(state, known)
     return _adopt(job, journal, channel, decision.adopts, landed, known, state)
+
+
+def _warn_of_windows(job: Job, reading: Reading, entries: Collection[Entry]) -> None:
+    """Say that a cursor begins at its start although windows were loaded before: windows move no cursor."""
+    windows = [entry for entry in entries if entry.landed and entry.reading == "windowed"]
+    if reading.kind == "cursor" and windows and not job.known_load_ids:
+        log.warning(
+            "State: this run has no interval and starts the cursor from its beginning, but run %s and %d others have "
+            "loaded windows: what they loaded is read again, and is in appended tables twice. Trigger the run with a "
+            "logical date, or give the task an interval",
+            windows[-1].run_id,
+            len(windows) - 1,
+        )
 
 
 def _directed(job: Job, journal: Journal) -> list[str]:

@@ -122,6 +122,7 @@ class _RowLists:
         """What is done to the list: steps of ours, which nobody can tell from being done row by row."""
         self._rows: list[Any] = []
         self._limit = min(_FIRST_ROWS, page_size)
+        self._room = page_size
         self._since = time.monotonic()
 
     def run(self) -> Generator[Any, None, None]:
@@ -150,10 +151,8 @@ class _RowLists:
                         behind = steps[-1][0] if step == self._last and steps else step
                         yield ResolvablePipeItem(result, behind, self._pipe, meta)
                     continue
-                if clock() - self._since > MAX_SECONDS:
+                if len(self._rows) >= self._limit or clock() - self._since > MAX_SECONDS:
                     yield from self._flush()
-                elif len(self._rows) >= self._limit:
-                    yield from self._flush(keeps=len(self._rows) % self._page_size)
             yield from self._flush()
         finally:
             if inspect.isgenerator(self._items):
@@ -187,17 +186,21 @@ class _RowLists:
         except Exception as error:
             raise ResourceExtractionError(self._pipe.name, step, str(error), "transform") from error
 
-    def _flush(self, *, keeps: int = 0) -> Iterator[ResolvablePipeItem]:
-        """Hand on the rows; not so many of the last ones if that leaves some, and they are more than a page."""
+    def _flush(self) -> Iterator[ResolvablePipeItem]:
         self._since = time.monotonic()
         rows = self._rows
         if not rows:
             return
-        end = len(rows) - keeps if len(rows) > self._page_size else len(rows)
-        self._rows = rows[end:]
-        self._limit = max(1, min(MAX_ROWS, self._page_size, int(MAX_BYTES / estimated_bytes(rows))))
-        for start in range(0, end, self._page_size):
-            yield from self._handed_on(rows[start : min(end, start + self._page_size)])
+        self._rows = []
+        most = min(MAX_ROWS, int(MAX_BYTES / estimated_bytes(rows)))
+        # The writer's pages end where lists end.
+        while len(rows) > self._room:
+            part, rows = rows[: self._room], rows[self._room :]
+            self._room = self._page_size
+            yield from self._handed_on(part)
+        self._room = self._room - len(rows) or self._page_size
+        self._limit = max(1, min(most, self._room))
+        yield from self._handed_on(rows)
 
     def _handed_on(self, rows: Any) -> Iterator[ResolvablePipeItem]:
         for _, step in self._list_steps:

@@ -12,6 +12,8 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
+from nilus.runtime import sibling_schemas
+
 log = logging.getLogger("nilus")
 
 
@@ -26,6 +28,8 @@ def restore(pipeline: Pipeline, name: str) -> None:
     """
     if name not in pipeline.schemas:
         _fetch(pipeline, name)
+    if name in pipeline.schemas:
+        sibling_schemas.merge(pipeline, name)
     if pipeline.default_schema_name not in (None, name):
         # The source was renamed. dlt puts its state beside the old one's tables, as a second package.
         pipeline.default_schema_name = name if name in pipeline.schemas else None

@@ -348,6 +348,12 @@ def test_what_dlt_refuses_is_refused_in_the_same_words(rows: Any, hints: dict[st
     assert difference(columns, one_by_one) is None
 
 
+def test_ids_of_the_source_s_own_that_are_no_texts_fail_in_the_same_words_when_they_are_missing(tmp_path: Path) -> None:
+    columns, one_by_one = both({"t": Resource([[{"_dlt_id": -6.5}], [{}]])}, tmp_path)
+    assert one_by_one.error is not None
+    assert columns.error == one_by_one.error
+
+
 def test_type_detections_and_preferred_types_of_the_schema_are_dlt_s(tmp_path: Path) -> None:
     def setup(source: Any) -> None:
         source.schema.add_type_detection("iso_date")

@@ -115,7 +115,7 @@ def celery_airflow(
         "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "nilus", "host": warehouse.url}),
     }
     workers = {
-        name: f"celery worker --celery-hostname {name} --concurrency 2 --skip-serve-logs --pid {{home}}/{name}.pid".split()
+        name: f"celery worker --celery-hostname {name} --concurrency 2 --pid {{home}}/{name}.pid".split()
         for name in WORKERS
     }
     with running_airflow(postgres, environ, workers) as airflow:

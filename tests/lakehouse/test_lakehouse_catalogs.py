@@ -61,7 +61,8 @@ def make_lake(lake, request, tmp_path):
             server = request.getfixturevalue("catalog_server")
             secret = f"{server.client_id}:{server.client_secret}"
             arrow = request.getfixturevalue("s3").arrow()
-            lake.reader = LakeReader({"uri": server.url, "credential": secret}, "rest", filesystem=arrow)
+            properties = {"uri": server.url, "credential": secret, "oauth2-server-uri": f"{server.url}/v1/oauth/tokens"}
+            lake.reader = LakeReader(properties, "rest", filesystem=arrow)
             login = {"login": server.client_id, "password": server.client_secret}
             fields |= {"catalog_uri": server.url, "oauth2_server_uri": f"{server.url}/v1/oauth/tokens"}
         else:

@@ -323,3 +323,28 @@ def test_a_cursor_whose_rows_change_their_type_fails_with_both_types(run_duckdb)
             state=first.loaded.state,
         )
     assert caught.value.found == "a cursor of type datetime, and a row with a value of type str in 'at'"
+
+
+def test_a_run_without_an_interval_after_windows_says_that_it_begins_at_the_start(run_source):
+    source = """
+        @nilus.resource(write_disposition="append")
+        def orders():
+            yield {"id": 1, "at": "2026-01-02T00:00:00Z"}
+
+        class Shop(CustomSource):
+            def nilus_source(self, uri, table, **kwargs):
+                return orders
+    """
+    window = ("2026-01-02T00:00:00+00:00", "2026-01-03T00:00:00+00:00")
+    assert run_source(source, incremental_key="at", interval=window, run_id="first").loaded.reading == "windowed"
+    manual = run_source(source, incremental_key="at", run_id="second")
+    assert manual.loaded.reading == "cursor"
+    assert manual.logged("run first", "loaded windows")
+    again = run_source(
+        source,
+        incremental_key="at",
+        run_id="third",
+        state=manual.loaded.state,
+        known_load_ids=manual.loaded.load_ids,
+    )
+    assert not again.logged("loaded windows")
