@@ -56,8 +56,8 @@ def merge(pipeline: Pipeline, name: str) -> None:
         }
         if columns:
             log.info("Schema %s: table %s is completed from the version another run stored", name, table["name"])
-            whole: Any = {"name": table["name"]} if known else table
-            schema.update_table({**whole, "columns": columns}, normalize_identifiers=False)
+            partial: Any = {**({"name": table["name"]} if known else table), "columns": columns}
+            schema.update_table(partial, normalize_identifiers=False)
     pipeline.schemas.save_schema(schema)
 
 

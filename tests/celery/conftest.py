@@ -112,7 +112,7 @@ def celery_airflow(
         "AIRFLOW__NILUS__CACHE_DIR": str(root / "cache"),
         "AIRFLOW__NILUS__ALLOWED_PROTOCOLS": "https,ssh,file",
         "AIRFLOW_VAR_NILUS_TEST_SOURCES": sources.url,
-        "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "nilus", "host": warehouse.url}),
+        "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "nilus", "extra": {"address": warehouse.url}}),
     }
     workers = {
         name: f"celery worker --celery-hostname {name} --concurrency 2 --pid {{home}}/{name}.pid".split()
