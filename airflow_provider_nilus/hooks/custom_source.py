@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 class TaskRun:
     """Which run of which task this is.
 
-    Dates are ISO 8601 with offset; `map_index` is -1 for a task that is not mapped.
+    Dates are ISO 8601 with offset; `map_index` is -1 for a task that is not mapped. `keyed_by_name`: the state key
+    names what is loaded, whatever the map index; no other task instance of the run has it.
     """
 
     state_key: str
@@ -51,6 +52,7 @@ class TaskRun:
     logical_date: str | None = None
     interval_start: str | None = None
     interval_end: str | None = None
+    keyed_by_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_nilus.discovery import DiscoveryHook
+    from airflow_provider_nilus.hooks.custom_source import TaskRun
     from nilus.workflow import Workflow
 
 _DISCOVER, _LOAD = "discover", "load"
@@ -79,6 +81,20 @@ class NilusDiscoverResourcesOperator(NilusCustomSourceOperator):
         if not isinstance(self._hook, DiscoveryHook):
             self._hook = DiscoveryHook(git_conn_id=self.git_conn_id, source_env=self._value("source_env"))
         return self._hook
+
+
+class NilusResourceOperator(NilusCustomSourceOperator):
+    """Load what `NilusDiscoverResourcesOperator` found: the tasks that `nilus_resources` maps.
+
+    The state key says what is loaded. A run that is cleared may find another list, and with it the resource at another
+    map index: what an earlier try loaded under the key is its own all the same.
+
+    Args:
+        **kwargs: those of `NilusCustomSourceOperator`.
+    """
+
+    def _task_run(self, context: Context) -> TaskRun:
+        return replace(super()._task_run(context), keyed_by_name=True)
 
 
 def nilus_resources(
@@ -148,7 +164,7 @@ def _found(group: TaskGroup, kwargs: dict[str, Any], discovery: dict[str, Any]) 
     for_loads = {name: value for name, value in kwargs.items() if name not in ("state_key", "trigger_rule")}
     # Declared here, as Airflow does not look into a mapped task for what it declares.
     outlets = assets.with_alias(list(for_loads.pop("outlets", ())), f"nilus.{discover.dag_id}.{group.group_id}.{_LOAD}")
-    NilusCustomSourceOperator.partial(
+    NilusResourceOperator.partial(
         task_id=_LOAD,
         outlets=outlets,
         **{"map_index_template": "{{ task.selected_resources | join(', ') }}", **for_loads},

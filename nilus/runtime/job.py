@@ -15,7 +15,8 @@ class Run:
     """Who runs: the identity that is written into the journal.
 
     Dates are ISO 8601 with offset, or None where the Airflow run has none. `map_index` is -1 when the task is
-    not mapped. `commit` is the full Git SHA, `repository` the URL without credentials.
+    not mapped. `commit` is the full Git SHA, `repository` the URL without credentials. `keyed_by_name`: the state key
+    names what is loaded, whatever the map index; no other task instance of the run has it.
     """
 
     state_key: str
@@ -30,6 +31,7 @@ class Run:
     logical_date: str | None = None
     interval_start: str | None = None
     interval_end: str | None = None
+    keyed_by_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,11 +90,8 @@ class Entry:
 
     def is_of(self, run: Run) -> bool:
         """Whether a try of this very run loaded it."""
-        return (self.dag_id, self.task_id, self.map_index, self.run_id) == (
-            run.dag_id,
-            run.task_id,
-            run.map_index,
-            run.run_id,
+        return (self.dag_id, self.task_id, self.run_id) == (run.dag_id, run.task_id, run.run_id) and (
+            run.keyed_by_name or self.map_index == run.map_index
         )
 
 
