@@ -1,4 +1,4 @@
-# make install | demo | test | soak | lint | format | bench | pins | clean
+# make install | demo | test | soak | lint | format | bench | docs | pins | clean
 #
 # Needs Python 3.11 or newer, git and make. Everything else goes into .venv in this checkout.
 
@@ -30,7 +30,7 @@ PYTEST_ARGS ?=
 # A user's own settings must not decide what is installed where.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test soak lint format bench pins clean system-packages
+.PHONY: help install demo test soak lint format bench docs pins clean system-packages
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -86,6 +86,10 @@ format: install
 bench: install
 	@for script in benchmarks/*/run.py; do echo "== $$script"; $(VENV_PYTHON) "$$script"; done
 
+# The site of docs/, in site/.
+docs: install
+	$(VENV_PYTHON) -m mkdocs build --strict
+
 # Renews the pinned list from pyproject.toml; then `make install` and `make test`.
 pins: install
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
@@ -95,6 +99,6 @@ system-packages:
 	@requirements/system-packages
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .demo .coverage .coverage.* htmlcov
+	rm -rf $(VENV) build dist site *.egg-info .demo .coverage .coverage.* htmlcov
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -1,242 +1,164 @@
-"""Rows a second into DuckDB, row by row: this package, plain dlt with its best settings, and the floor.
+"""Rows a second from a source that yields them one by one, and peak memory: this package and plain dlt.
 
-The floor is a loop that collects the same rows with `pyarrow.Table.from_pylist`, 50,000 at a time, nested values by
-`orjson`, and inserts the tables into DuckDB, and nothing else. Plain dlt is given parquet files without compression
-between its steps. Ours is a whole run, what earlier runs left looked for and the journal written included. Each
-measurement is a process of its own, in turns; imports are not counted. Prints a table and one line of JSON.
+- `ours`: a whole run of this package, what earlier runs left looked for and the journal written included;
+- `dlt, best`: plain dlt with parquet (PostgreSQL: CSV) as its load files, 50,000 rows at a time, nothing compressed;
+- `dlt, as it comes`: plain dlt. On DuckDB it takes minutes for a million rows: it gets `--plain-rows` rows, once, and
+  the rows a second are compared;
+- `floor`: a loop that makes Arrow tables of 50,000 rows, nested values by `orjson`, and inserts them into DuckDB.
 
-Usage: run.py [--rows N] [--runs N] [--shapes simple,rich] [--ways ours,dlt,floor]
+Each measurement is a process of its own, the ways take turns, imports are not counted. PostgreSQL runs on this machine
+for as long as the benchmark does. Prints a table with medians and spread and one line of JSON; a chart on demand.
+
+Usage: run.py [--rows N,…] [--runs N] [--plain-rows N] [--shapes a,…] [--sinks a,…] [--ways a;…] [--chart FILE.svg]
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-SOURCE = """
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from urllib.parse import parse_qs, urlsplit
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / folder) for folder in ("benchmarks", "benchmarks/throughput", "tests/fixtures")]
 
-import nilus
-from nilus import CustomSource
+import report  # noqa: E402 - lies beside the benchmarks
+from ways import WAYS, Case, can, count  # noqa: E402
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
-PADDING = "x" * 10_000
-
-
-def simple(rows):
-    for i in range(rows):
-        yield {
-            "id": i,
-            "amount": i * 7,
-            "price": i * 0.5,
-            "paid": i % 2 == 0,
-            "name": f"name {i}",
-            "country": "constant text",
-            "city": f"city {i % 100}",
-            "created_at": START + timedelta(seconds=i),
-        }
+SHAPES = ("simple", "rich", "wide", "long", "deep", "mixed")
+SINKS = ("duckdb", "postgres", "parquet", "iceberg")
+PLAIN = "dlt, as it comes"
+SHARE = {"wide": 0.05, "long": 0.05, "deep": 0.25}
+"""Of these shapes a row is so large that there are fewer of them."""
 
 
-def rich(rows):
-    for i in range(rows):
-        yield {
-            "id": i,
-            "price": i * 0.25,
-            "name": f"name {i}",
-            "paid": i % 3 == 0,
-            "created_at": f"2024-01-{i % 28 + 1:02d}T10:{i % 60:02d}:00.123Z",
-            "total": Decimal(i) / 100,
-            "details": {"number": i, "tags": ["x", "y"], "more": {"note": None}},
-            "seldom": i if i % 9 == 0 else None,
-        }
-
-
-def wide(rows):
-    for i in range(rows):
-        yield {f"column_{number}": i * number for number in range(200)}
-
-
-def long(rows):
-    for i in range(rows):
-        yield {"id": i, "text": f"{i:09d}{PADDING}"}
-
-
-def mixed(rows):
-    for i in range(rows):
-        yield {"id": i, "value": i if i % 2 else f"text {i}", "price": i * 0.5, "name": f"name {i}"}
-
-
-SHAPES = {"simple": simple, "rich": rich, "wide": wide, "long": long, "mixed": mixed}
-
-
-class Shop(CustomSource):
-    def nilus_source(self, uri, table, **kwargs):
-        options = parse_qs(urlsplit(uri).query)
-        rows = SHAPES[options["shape"][0]]
-        return nilus.resource(rows(int(options["rows"][0])), name="items", write_disposition="append")
-"""
-MEASURED = ("seconds", "cpu_seconds", "peak_mb")
-
-
-def _shapes(folder: Path) -> ModuleType:
-    file = folder / "shop.py"
-    file.write_text(SOURCE)
-    spec = importlib.util.spec_from_file_location("shapes", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(str(file))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def ours(shape: str, rows: int, folder: Path) -> Callable[[], None]:
-    """Return a run of this package."""
-    from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
-    from nilus.runtime.pipeline import run
-
-    (folder / "checkout").mkdir()
-    (folder / "checkout" / "shop.py").write_text(SOURCE)
-    (folder / "work").mkdir()
-    sink = f"duckdb:///{folder}/sink.duckdb"
-    job = Job(
-        run=Run(
-            state_key="bench", dag_id="bench", task_id="load", map_index=-1, run_id="manual__1", run_type="manual",
-            try_number=1, repository="https://example.org/sources", commit="c0ffee" + "0" * 34,
-        ),
-        source=SourceSpec(address=f"custom://Shop?shape={shape}&rows={rows}", table="items"),
-        sink=SinkSpec(address=sink, display_address=sink, dataset="raw", strategy="append"),
-        checkout=str(folder / "checkout"),
-        base_dir=str(folder / "checkout"),
-        work_dir=str(folder / "work"),
-    )  # fmt: skip
-
-    class Silent:
-        def send(self, event: Any) -> None:
-            pass
-
-    return lambda: run(job, Silent())  # type: ignore[arg-type, return-value]
-
-
-def dlt(shape: str, rows: int, folder: Path) -> Callable[[], None]:
-    """Return a run of plain dlt with the best settings for a source that yields rows one by one."""
-    import dlt as plain
-
-    shapes = _shapes(folder)
-    plain.config["runtime.dlthub_telemetry"] = False
-    plain.config["data_writer.disable_compression"] = True
-    plain.config["data_writer.buffer_max_items"] = 50_000
-    pipeline = plain.pipeline(
-        "bench",
-        pipelines_dir=str(folder / "pipelines"),
-        destination=plain.destinations.duckdb(str(folder / "sink.duckdb")),
-        dataset_name="raw",
-    )
-    items = plain.resource(shapes.SHAPES[shape](rows), name="items", max_table_nesting=0)
-    return lambda: pipeline.run(items, loader_file_format="parquet")  # type: ignore[return-value]
-
-
-def floor(shape: str, rows: int, folder: Path) -> Callable[[], None]:
-    """Return the loop that does no more than it must."""
-    import duckdb
-    import orjson
-    import pyarrow as pa
-
-    generate = _shapes(folder).SHAPES[shape]
-    decimal = pa.decimal128(38, 9)
-
-    def tables() -> Iterator[pa.Table]:
-        rows_left = generate(rows)
-        while collected := list(islice(rows_left, 50_000)):
-            if "details" in collected[0]:
-                for row in collected:
-                    row["details"] = orjson.dumps(row["details"]).decode()
-            made = pa.Table.from_pylist(collected)
-            index = made.schema.get_field_index("total")
-            yield made if index < 0 else made.set_column(index, "total", made.column(index).cast(decimal))
-
-    def insert() -> None:
-        with duckdb.connect(str(folder / "sink.duckdb")) as connection:
-            for number, made in enumerate(tables()):
-                connection.register("made", made)
-                connection.execute("INSERT INTO items FROM made" if number else "CREATE TABLE items AS FROM made")
-
-    return insert
-
-
-WAYS = {"ours": ours, "dlt": dlt, "floor": floor}
-
-
-def measure(way: str, shape: str, rows: int) -> None:
+def measure(way: str, case: Case) -> None:
     """Run one way in this process, and print what it took."""
-    with tempfile.TemporaryDirectory(prefix="throughput-") as name:
-        folder = Path(name)
-        go = WAYS[way](shape, rows, folder)
-        started, cpu = time.perf_counter(), time.process_time()
-        go()
-        took = [time.perf_counter() - started, time.process_time() - cpu]
-        import duckdb
-
-        table = "items" if way == "floor" else "raw.items"
-        with duckdb.connect(str(folder / "sink.duckdb")) as connection:
-            ((found,),) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608
-    if found != rows:
-        raise SystemExit(f"expected {rows} rows, found {found}")
-    print(json.dumps([*took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    go = WAYS[way](case)
+    started, cpu = time.perf_counter(), time.process_time()
+    go()
+    took = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu}
+    took["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found = count(case)
+    if found != case.rows:
+        raise SystemExit(f"{way}, {case.shape}, {case.sink}: expected {case.rows} rows, found {found}")
+    print(json.dumps(took))
 
 
-def _show(shape: str, rows: int, medians: dict[str, dict[str, float]]) -> None:
-    for way, median in medians.items():
-        line = f"{shape:8} {way:6} {median['seconds']:7.2f} s {median['cpu_seconds']:7.2f} s cpu "
-        line += f"{rows / median['seconds']:10,.0f} rows/s {median['peak_mb']:6.0f} MB"
-        for name, other in medians.items():
-            if name != way:
-                ratios = [median[what] / other[what] for what in ("seconds", "cpu_seconds")]
-                line += f"   {ratios[0]:.2f} of {name} ({ratios[1]:.2f} cpu)"
-        print(line)
+def measured(way: str, shape: str, sink: str, rows: int, server: Any) -> dict[str, Any]:
+    """Run one way in a process of its own; return what it took."""
+    database = server.create_database() if sink == "postgres" else ""
+    try:
+        with tempfile.TemporaryDirectory(prefix="throughput-") as folder:
+            command = [sys.executable, "-P", __file__, "--one", way, shape, sink, str(rows), folder, database]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    finally:
+        if database:
+            server.drop_database(database)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return {"way": way, "rows": rows, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def compare(shape: str, sink: str, rows: int, arguments: argparse.Namespace, server: Any) -> list[dict[str, Any]]:
+    """Measure all ways in turns."""
+    ways = [way for way in arguments.ways.split(";") if can(way, shape, sink)]
+    samples = []
+    for turn in range(arguments.runs):
+        for way in ways:
+            if way != PLAIN:
+                samples.append(measured(way, shape, sink, rows, server))
+            elif turn == 0:
+                samples.append(measured(way, shape, sink, min(rows, arguments.plain_rows), server))
+    return samples
+
+
+def summarise(samples: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return for each way what was measured, and how many times ours is as fast."""
+    rates: dict[str, list[float]] = {}
+    for sample in samples:
+        rates.setdefault(sample["way"], []).append(sample["rows"] / sample["seconds"])
+    found = {}
+    for way, rate in rates.items():
+        of_way = [sample for sample in samples if sample["way"] == way]
+        found[way] = {
+            "rows": of_way[0]["rows"],
+            "runs": len(of_way),
+            "rows_per_second": report.Measured.of(rate),
+            "cpu_seconds": report.Measured.of(sample["cpu_seconds"] for sample in of_way),
+            "peak_mb": report.Measured.of(sample["peak_mb"] for sample in of_way),
+        }
+        if "ours" in rates and way != "ours":
+            found[way]["ours_is_faster_by"] = report.ratio(rates["ours"][: len(rate)], rate)
+    return found
+
+
+HEAD = ("shape, sink, way", "rows", "rows a second", "ours is faster by", "cpu s", "peak MB")
+
+
+def lines(shape: str, sink: str, found: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the table's lines of one comparison."""
+    return [
+        (
+            f"{shape}, {sink}, {way}",
+            f"{values['rows']:,}",
+            values["rows_per_second"].text(0),
+            values["ours_is_faster_by"].text() if "ours_is_faster_by" in values else "",
+            f"{values['cpu_seconds'].median:.1f}",
+            f"{values['peak_mb'].median:.0f}",
+        )
+        for way, values in found.items()
+    ]
 
 
 def main() -> None:
-    """Measure all ways in turns, and print medians and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--shapes", default="simple,rich")
-    parser.add_argument("--ways", default="ours,dlt,floor")
-    parser.add_argument("--one", nargs=2, metavar=("WAY", "SHAPE"), help=argparse.SUPPRESS)
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default="100000", help="several to see the growth (default: 100000)")
+    parser.add_argument("--runs", type=int, default=3, help="turns (default: 3)")
+    parser.add_argument("--plain-rows", type=int, default=50_000, help=f"of `{PLAIN}` (default: 50000)")
+    parser.add_argument("--shapes", default="simple,rich", help=f"of {','.join(SHAPES)} (default: simple,rich)")
+    parser.add_argument("--sinks", default=",".join(SINKS), help="(default: all)")
+    parser.add_argument("--ways", default=";".join(WAYS), help="(default: all)")
+    parser.add_argument("--chart", type=Path, help="an SVG image of the rows a second, to be written")
+    parser.add_argument("--one", nargs=6, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        measure(*arguments.one, arguments.rows)
+        way, shape, sink, rows, folder, database = arguments.one
+        measure(way, Case(shape, int(rows), sink, Path(folder), database))
         return
-    ways = arguments.ways.split(",")
-    report: dict[str, Any] = {"rows": arguments.rows, "runs": arguments.runs}
-    for shape in arguments.shapes.split(","):
-        found: dict[str, list[list[float]]] = {way: [] for way in ways}
-        for _ in range(arguments.runs):
-            for way in ways:
-                command = [sys.executable, __file__, "--one", way, shape, "--rows", str(arguments.rows)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                found[way].append(json.loads(done.stdout.splitlines()[-1]))
-        medians = {
-            way: dict(zip(MEASURED, map(statistics.median, zip(*measured, strict=True)), strict=True))
-            for way, measured in found.items()
+    sinks = arguments.sinks.split(",")
+    before = report.machine()
+    results: dict[str, Any] = {}
+    shown: list[tuple[str, ...]] = []
+    with ExitStack() as held:
+        server = None
+        if "postgres" in sinks:
+            from postgres_fixture import serving
+
+            server = held.enter_context(serving())
+        for sink in sinks:
+            for shape in arguments.shapes.split(","):
+                for number in map(int, arguments.rows.split(",")):
+                    rows = max(1, int(number * SHARE.get(shape, 1)))
+                    found = summarise(compare(shape, sink, rows, arguments, server))
+                    results[f"{shape}, {sink}, {rows}"] = found
+                    shown += lines(shape, sink, found)
+    print(report.table(HEAD, shown))
+    if arguments.chart:
+        groups = {
+            case: {way: values["rows_per_second"].median for way, values in found.items()}
+            for case, found in results.items()
         }
-        report[shape] = {"medians": medians, "all": found}
-        _show(shape, arguments.rows, medians)
-    print(json.dumps(report))
+        note = f"medians of {arguments.runs}, {before['cores']} cores; {PLAIN}: at most {arguments.plain_rows:,} rows"
+        report.bar_chart(arguments.chart, "Rows a second, yielded one by one", note, groups, unit="rows/s")
+    print(json.dumps({"benchmark": "throughput", "before": before, "after": report.machine(), "results": results}))
 
 
 if __name__ == "__main__":

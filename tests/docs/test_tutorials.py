@@ -78,7 +78,7 @@ def follow(page: Path, folder: Path) -> dict[int, str]:
         check=False,
     )
     logs = "".join(f"\n--- {log}\n{log.read_text()[-3000:]}" for log in folder.rglob("*.log") if log.is_file())
-    assert done.returncode == 0, done.stdout + logs * (done.returncode != 0)
+    assert done.returncode == 0, done.stdout + logs
     parts = re.split(r"^== block (\d+)$", done.stdout, flags=re.MULTILINE)
     return {int(number): text for number, text in zip(parts[1::2], parts[2::2], strict=True)}
 

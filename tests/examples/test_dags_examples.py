@@ -163,6 +163,22 @@ def test_a_window_of_each_data_interval_is_loaded_once_however_often_it_is_run(
     assert [day.isoformat() for (day,) in days] == ["2026-01-03", "2026-01-05"]
 
 
+def test_each_resource_has_a_task_of_its_own_whether_found_or_given(run_dag, deployment, example_repositories):
+    outcome = run_dag(EXAMPLES / "fan_out.py")
+    assert outcome.states == {
+        "found.discover": "success",
+        "found.load[0]": "success",
+        "found.load[1]": "success",
+        "given.activities": "success",
+        "given.users": "success",
+    }
+    loaded = [outcome.xcom("found.load", map_index=index)["rows"] for index in (0, 1)]
+    assert loaded == [{"users": 2}, {"activities": 3}]
+    assert [outcome.xcom(f"given.{name}")["rows"] for name in ("users", "activities")] == loaded
+    for schema in ("fan_out_found", "fan_out_given"):
+        assert deployment.tables(schema) == {"activities": 3, "users": 2}
+
+
 def test_every_example_is_run_by_a_test():
     here = Path(__file__).read_text()
     for file in EXAMPLES.glob("*.py"):

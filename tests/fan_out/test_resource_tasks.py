@@ -66,14 +66,31 @@ def dag(deployment, shop):
 
 
 def runs_of(*keys):
-    """Return how often each key's state was moved, and how often its resource says it was read."""
-    from airflow.sdk import Variable
+    """Return how often the resources whose state is kept under each key were read, as they count it themselves."""
+    from airflow.models import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
 
-    heads = {key: json.loads(Variable.get(f"nilus__{key}"))["head"] for key in keys}
+    with create_session() as session:
+        records = {row.key: json.loads(row.val) for row in session.scalars(select(Variable))}
+    heads = {key: records[f"nilus__{key}"]["head"] for key in keys}
     return {
         key: [resource["runs"] for source in head["state"].values() for resource in source["resources"].values()]
         for key, head in heads.items()
     }
+
+
+def events():
+    """Return the asset events there are, as (table, names of aliases)."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(AssetEvent)).all()
+        return sorted(
+            (event.asset.uri.rpartition("/")[2], {alias.name for alias in event.source_aliases}) for event in found
+        )
 
 
 def test_what_is_found_and_what_is_given_share_the_state_of_each_resource(run_dag, deployment, dag, shop):
@@ -82,6 +99,7 @@ def test_what_is_found_and_what_is_given_share_the_state_of_each_resource(run_da
     assert [task["resources"] for task in found.xcom("shop.discover")] == [["users"], ["orders"]]
     assert [found.xcom("shop.load", map_index=index)["rows"] for index in (0, 1)] == [{"users": 1}, {"orders": 1}]
     assert runs_of("d.shop.users", "d.shop.orders") == {"d.shop.users": [1], "d.shop.orders": [1]}
+    assert events() == [("orders", {"nilus.d.shop.load"}), ("users", {"nilus.d.shop.load"})]
 
     shop.has(["first", "orders", "users"])
     run_dag(dag())

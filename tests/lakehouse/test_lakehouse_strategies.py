@@ -48,9 +48,12 @@ def test_a_merge_with_conditions_in_sql_is_refused_and_nothing_is_loaded(lake, r
     assert lake.tables().get("orders", 0) == 0
 
 
-def test_a_merge_keeps_the_last_of_several_rows_of_a_key(lake, rows):
-    lake.run(rows("[{'id': 1, 'n': n} for n in range(50)] + [{'id': 2, 'n': 7}]"), strategy="merge", primary_key=["id"])
-    assert lake.rows("orders", "id", "n") == [(1, 49), (2, 7)]
+def test_a_merge_keeps_one_of_several_rows_of_a_key_and_of_those_in_one_file_the_last(lake, rows):
+    code = rows("[{'id': 1, 'n': n} for n in range(200)] + [{'id': 2, 'n': 7}]")
+    lake.run(code, strategy="merge", primary_key=["id"], loader_file_size=10)
+    assert [key for (key,) in lake.rows("orders", "id")] == [1, 2]
+    lake.run(code, strategy="merge", primary_key=["id"])
+    assert lake.rows("orders", "id", "n") == [(1, 199), (2, 7)]
 
 
 @pytest.mark.parametrize(("direction", "kept"), [("desc", 9), ("asc", 1)])
@@ -61,7 +64,7 @@ def test_dedup_sort_says_which_row_of_a_key_stays_and_null_never_does(direction,
         primary_key="id",
         columns={"n": {"dedup_sort": direction, "data_type": "bigint"}},
     )
-    lake.run(code)
+    lake.run(code, loader_file_size=2)
     assert lake.rows("orders", "id", "n") == [(1, kept)]
 
 

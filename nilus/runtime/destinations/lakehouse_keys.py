@@ -32,7 +32,7 @@ class MergeRule:
         primary: columns that identify a row.
         merge: columns whose values are taken out as a whole and put in anew.
         dedup: the column that decides which of several rows of a key stays, and `asc` or `desc` (the first in that
-            order stays); None keeps the last that was yielded.
+            order stays); None keeps the last of a load file, and of several files any.
         hard_delete: the column that marks rows that are to be removed.
         insert_only: rows whose key the table has already are left out.
     """
@@ -66,7 +66,7 @@ class Incoming:
 
     Args:
         rule: how they are merged.
-        files: load files, in the order they were written.
+        files: load files.
         schema: of the table, as `arrow_schema` returns it.
         where: the table's name.
 

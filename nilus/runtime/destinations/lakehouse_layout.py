@@ -105,7 +105,7 @@ class Layout:
         layout = self.of(schema)
         if self.partition_by:
             self._partition(transaction, schema, layout.fields(schema))
-        if layout.cluster_by and _sort_columns(table) != list(layout.cluster_by):
+        if layout.cluster_by and sort_columns(table) != list(layout.cluster_by):
             from pyiceberg.transforms import IdentityTransform
 
             order = transaction.update_sort_order()
@@ -134,11 +134,7 @@ class Layout:
 
 
 def sort_columns(table: Table) -> list[str]:
-    """Return the columns that the rows of each file of a table are ordered by; only plain ascending ones count."""
-    return _sort_columns(table)
-
-
-def _sort_columns(table: Table) -> list[str]:
+    """Return the columns that the rows of each file of a table are ordered by; only plain ones count."""
     from pyiceberg.transforms import IdentityTransform
 
     schema = table.schema()

@@ -34,7 +34,7 @@ class TableLoad:
         lake: the warehouse.
         namespace: the dataset's.
         name: the table's.
-        files: load files, in the order they were written.
+        files: load files; dlt does not tell in which order they were written.
         load_id: of the load.
     """
 

@@ -42,11 +42,11 @@ def hold_after_the_first_file(folder):
 
 
 def rows(name, folder):
+    with (folder / "tries").open("a") as file:
+        file.write(f"{name} {os.environ['NILUS_TESTS_COMPONENT']} {time.time():.1f}\n")
     begun = folder / "begun"
     begun.mkdir(exist_ok=True)
     (begun / name).touch()
-    with (folder / "tries").open("a") as file:
-        file.write(f"{name} {os.environ['NILUS_TESTS_COMPONENT']} {time.time():.1f}\n")
     if name == HELD:
         hold_after_the_first_file(folder)
     wait_for(lambda: len(list(begun.iterdir())) == len(NAMES), "the other resources")
