@@ -82,8 +82,10 @@ def compare(shape: str, sink: str, rows: int, arguments: argparse.Namespace, ser
 def summarise(samples: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return for each way what was measured, and how many times ours is as fast."""
     rates: dict[str, list[float]] = {}
+    cpu_rates: dict[str, list[float]] = {}
     for sample in samples:
         rates.setdefault(sample["way"], []).append(sample["rows"] / sample["seconds"])
+        cpu_rates.setdefault(sample["way"], []).append(sample["rows"] / sample["cpu_seconds"])
     found = {}
     for way, rate in rates.items():
         of_way = [sample for sample in samples if sample["way"] == way]
@@ -96,10 +98,11 @@ def summarise(samples: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         }
         if "ours" in rates and way != "ours":
             found[way]["ours_is_faster_by"] = report.ratio(rates["ours"][: len(rate)], rate)
+            found[way]["by_processor_time"] = report.ratio(cpu_rates["ours"][: len(rate)], cpu_rates[way])
     return found
 
 
-HEAD = ("shape, sink, way", "rows", "rows a second", "ours is faster by", "cpu s", "peak MB")
+HEAD = ("shape, sink, way", "rows", "rows a second", "ours is faster by", "by cpu time", "cpu s", "peak MB")
 
 
 def lines(shape: str, sink: str, found: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -109,7 +112,7 @@ def lines(shape: str, sink: str, found: dict[str, dict[str, Any]]) -> list[tuple
             f"{shape}, {sink}, {way}",
             f"{values['rows']:,}",
             values["rows_per_second"].text(0),
-            values["ours_is_faster_by"].text() if "ours_is_faster_by" in values else "",
+            *(values[name].text() if name in values else "" for name in ("ours_is_faster_by", "by_processor_time")),
             f"{values['cpu_seconds'].median:.1f}",
             f"{values['peak_mb'].median:.0f}",
         )
