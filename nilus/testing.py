@@ -96,7 +96,8 @@ def run(
         base_dir: the folder with the source's modules.
         database: the DuckDB file.
         table: `source-table`.
-        options, sink_options: further options of the workflow's source and sink.
+        options: further options of the workflow's source.
+        sink_options: further options of its sink.
         after: the run whose state this one starts from; None for none.
         limit: end each resource after so many yields.
         resources: names of the resources to run; None for all.
@@ -175,7 +176,8 @@ class SourceTests:
         base_dir: the folder with the source's modules.
         address: `custom://<ClassName>?…`.
         table: `source-table`.
-        options, sink_options: further options of the workflow.
+        options: further options of the workflow's source.
+        sink_options: further options of its sink.
         environ: further environment variables for the source.
         limit: end each resource after so many yields, for a source that has much to give; None for all.
         may_be_empty: whether it is right that a first run finds nothing.

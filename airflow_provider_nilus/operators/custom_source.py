@@ -31,7 +31,9 @@ class NilusCustomSourceOperator(BaseOperator):
     Args:
         workflow: the Nilus document: a `.yaml` file beside the DAG, its text, or a dict.
         step: the step's name, where the document has several.
-        repo, source, sink: blocks of the same shape and spellings; given beside `workflow` they override it key by key.
+        repo: a block of the same shape and spellings; given beside `workflow` it overrides that key by key.
+        source: likewise.
+        sink: likewise.
         git_conn_id: Airflow connection of type `git`. None: a public repository, or `GITSYNC_USERNAME` and
             `GITSYNC_PASSWORD` in `source_env` or the worker's environment.
         source_env: environment variables for the source; they also fill `{NAME}` in addresses. Values are never shown.

@@ -122,7 +122,7 @@ class RawColumn:
             rows: how many there are.
         """
         values = self.written(rows)
-        if self.kind in (NESTED, MIXED):
+        if self.kind in (NESTED, MIXED) or self.has_marks():
             values = custom_pua_decode_nested(values)
         return values
 

@@ -12,7 +12,7 @@ from both_ways import Resource, Seen, both, difference, different_tables
 from generated_resources import named, resources, shown, smaller
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-GROUP = 50
+GROUP = 25
 PARTS = 8
 """Resources of one source; parts of the test, so that none takes too long."""
 

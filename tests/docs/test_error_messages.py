@@ -113,12 +113,15 @@ HERE = [message for message in COLLECTED if not (message.error.startswith("State
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([<*\[\]])", r"\\\1", " ".join(text.split()))
+    """Return text as Markdown; what is between backticks is code already."""
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    parts[::2] = [re.sub(r"([*\[\]])", r"\\\1", part.replace("<", "&lt;")) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _sentence(text: str) -> str:
     text = _escaped(text)
-    return "the message says" if not text.strip(f"{_FILLED} :,.") else text
+    return "see the message" if not text.strip(f"{_FILLED} :,.") else text
 
 
 def section(message: Message) -> str:

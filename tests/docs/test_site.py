@@ -79,7 +79,7 @@ def test_the_nilus_command_is_described_as_it_helps_itself(verb):
     from nilus.cli import app
 
     command: Any = typer.main.get_command(app)
-    rows = [[_name_of(parameter), parameter.help.replace("<", "\\<")] for parameter in command.commands[verb].params]
+    rows = [[_name_of(parameter), parameter.help.replace("<", "&lt;")] for parameter in command.commands[verb].params]
     assert all(help_ for _, help_ in rows)
     compare("reference/commands.md", f"nilus {verb}", ["argument", "meaning"], rows)
 

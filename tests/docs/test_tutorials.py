@@ -1,7 +1,7 @@
 """The tutorials are followed: their files are written, their commands run as they are printed, in one shell each.
 
-A block under a line that ends in `` `name`: `` is the file of that name. A `shell` block is run. A `text` block after it is what it
-prints, line by line; other lines may come between. `bash` blocks need a server and are only checked, as on all pages.
+A block under a line that ends in `` `name`: `` is the file of that name. A `shell` block is run. A `text` block after
+it is what it prints, line by line; other lines may come between. `bash` blocks need a server and are only checked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from nilus.workflow import Workflow
 TUTORIALS = sorted((Path(__file__).resolve().parents[2] / "docs" / "tutorials").glob("*.md"))
 _BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 _NEEDS_AIRFLOW = ("first-dag", "from-python-operator", "from-pipeline-tasks-group")
-_SECONDS = 280
+# Its commands are those of `from-python-operator`, which is followed in every run.
+_SOAK = ("from-pipeline-tasks-group",)
+_SECONDS = 580
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    return [
-        Block(found["file"] or "", found["language"], found["text"]) for found in _BLOCK.finditer(page.read_text())
-    ]
+    return [Block(found["file"] or "", found["language"], found["text"]) for found in _BLOCK.finditer(page.read_text())]
 
 
 def script(page: Path) -> str:
@@ -83,7 +83,11 @@ def follow(page: Path, folder: Path) -> dict[int, str]:
     return {int(number): text for number, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+@pytest.mark.timeout(_SECONDS + 20)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.soak] * (page.stem in _SOAK), id=page.stem) for page in TUTORIALS],
+)
 def test_the_tutorial_can_be_followed(page, tmp_path, request):
     if page.stem in _NEEDS_AIRFLOW:
         request.getfixturevalue("airflow_db")

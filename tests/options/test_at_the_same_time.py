@@ -78,7 +78,7 @@ class Shop(nilus.CustomSource):
         return crowd()
 """
 
-LOADED_TOGETHER = '''
+LOADED_TOGETHER = """
 import threading
 
 from dlt.destinations.impl.filesystem.filesystem import FilesystemLoadJob
@@ -106,7 +106,7 @@ def numbers():
 class Shop(nilus.CustomSource):
     def nilus_source(self, uri, table, **kwargs):
         return numbers
-'''
+"""
 
 
 @pytest.mark.parametrize("kind", SOURCES)
