@@ -81,8 +81,8 @@ CONFIG: dict[str, Any] = {
                 example="isolated",
             ),
             "batching": _option(
-                "How rows go through dlt unless the task says: auto (by column, wherever that gives the same tables) or "
-                "off (one by one).",
+                "How rows go through dlt unless the task says: auto (by column, wherever that gives the same tables) "
+                "or off (one by one).",
                 default="auto",
                 example="off",
             ),

@@ -23,7 +23,6 @@ import logging
 import multiprocessing
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,6 +38,10 @@ from random import Random
 from typing import Any
 
 from nilus.repository import Settings, checkout
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import report
 
 COMMITS, FILES, CHANGED = 150, 200, 20
 ENVIRON = {
@@ -269,7 +272,7 @@ def measure(root: Path, url: str, commit: str, counts: list[int], runs: int, tra
                         "way": name,
                         "tasks": tasks,
                         "kind": kind,
-                        "seconds": round(statistics.median(samples), 4),
+                        "seconds": round(report.Measured.of(samples).median, 4),
                         "requests": requests,
                         "megabytes": round(sent / 1e6, 3),
                     }
@@ -290,19 +293,21 @@ def ratios(results: list[dict[str, Any]]) -> dict[str, float]:
 
 def table(results: list[dict[str, Any]], found: dict[str, float]) -> str:
     """The results for people."""
-    lines = [
-        f"{'way':<18} {'tasks':>5} {'':<5} {'seconds':>8} {'requests':>8} {'MB sent':>8} {'/ by branch':>12} "
-        f"{'/ by hash':>10}"
-    ]
+    rows = []
     for result in results:
         key = f"{result['kind']}, {result['tasks']}"
         compared = [found.get(f"{result['way']} / nilus by {what}, {key}") for what in ("branch", "hash")]
-        shown = ["" if value is None else f"{value:.2f}" for value in compared]
-        lines.append(
-            f"{result['way']:<18} {result['tasks']:>5} {result['kind']:<5} {result['seconds']:>8.3f} "
-            f"{result['requests']:>8} {result['megabytes']:>8.2f} {shown[0]:>12} {shown[1]:>10}"
+        rows.append(
+            (
+                f"{result['way']}, {result['kind']}",
+                str(result["tasks"]),
+                f"{result['seconds']:.3f}",
+                str(result["requests"]),
+                f"{result['megabytes']:.2f}",
+                *("" if value is None else f"{value:.2f}" for value in compared),
+            )
         )
-    return "\n".join(lines)
+    return report.table(("way", "tasks", "seconds", "requests", "MB sent", "/ by branch", "/ by hash"), rows)
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ import json
 import logging
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import report
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "import importlib, sys\nfor name in sys.argv[1].split(','): importlib.import_module(name)\n"
@@ -194,20 +197,22 @@ def measure(run: Way, runs: int) -> dict[str, float]:
         whole.append(time.perf_counter() - started)
     return {
         "cold": whole[0],
-        "warm": statistics.median(whole[1:]),
+        "warm": report.Measured.of(whole[1:]).median,
         "cold_packages": parts[0],
-        "warm_packages": statistics.median(parts[1:]),
+        "warm_packages": report.Measured.of(parts[1:]).median,
     }
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
     """The result for people."""
     keys = list(results["nilus"])
-    lines = [f"{'seconds (and how many times ours)':<36}" + "".join(f"{key.replace('_', ', '):>20}" for key in keys)]
-    for name, result in results.items():
-        cells = (f"{result[key]:.3f} ({result[key] / results['nilus'][key]:.1f})" for key in keys)
-        lines.append(f"{name:<36}" + "".join(f"{cell:>20}" for cell in cells))
-    return "\n".join(lines)
+    return report.table(
+        ("seconds (and how many times ours)", *(key.replace("_", ", ") for key in keys)),
+        [
+            (name, *(f"{result[key]:.3f} ({result[key] / results['nilus'][key]:.1f})" for key in keys))
+            for name, result in results.items()
+        ],
+    )
 
 
 def main() -> None:

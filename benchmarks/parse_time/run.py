@@ -13,11 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import report
 
 MODULE = "airflow_provider_nilus.operators.custom_source"
 PROBE = f"""
@@ -64,26 +68,25 @@ def measure(environment: dict[str, str]) -> Sample:
 
 def summarise(samples: list[Sample]) -> dict[str, float | int]:
     """Medians of all samples, and the ratio: the median of each interpreter's own."""
-    medians = {name: statistics.median(getattr(s, name) for s in samples) for name in Sample._fields}
-    ratios = [sample.operator_seconds / sample.sdk_seconds for sample in samples]
+    ratio = report.ratio([sample.operator_seconds for sample in samples], [sample.sdk_seconds for sample in samples])
     return {
         "runs": len(samples),
-        **{name: round(value, 4) for name, value in medians.items()},
-        "ratio": round(statistics.median(ratios), 4),
-        "ratio_min": round(min(ratios), 4),
-        "ratio_max": round(max(ratios), 4),
+        **report.medians(sample._asdict() for sample in samples),
+        "ratio": round(ratio.median, 4),
+        "ratio_min": round(ratio.least, 4),
+        "ratio_max": round(ratio.most, 4),
     }
 
 
 def table(result: dict[str, float | int]) -> str:
     """The result for people."""
-    lines = [f"{'import':<64} {'seconds':>9} {'modules':>9} {'MB':>7}"]
+    rows = []
     for name, key in (("airflow.sdk", "sdk"), (f"{MODULE}, after it", "operator")):
         seconds, modules, memory = (result[f"{key}_{unit}"] for unit in ("seconds", "modules", "megabytes"))
-        lines.append(f"{name:<64} {seconds:>9.3f} {modules:>9.0f} {memory:>7.1f}")
-    lines.append(f"{'the provider information, before it':<64} {result['information_seconds']:>9.3f}")
-    lines.append(f"ratio {result['ratio']:.3f} ({result['ratio_min']:.3f} to {result['ratio_max']:.3f})")
-    return "\n".join(lines)
+        rows.append((name, f"{seconds:.3f}", f"{modules:.0f}", f"{memory:.1f}"))
+    rows.append(("the provider information, before it", f"{result['information_seconds']:.3f}", "", ""))
+    shown = report.table(("import", "seconds", "modules", "MB"), rows)
+    return f"{shown}\nratio {result['ratio']:.3f} ({result['ratio_min']:.3f} to {result['ratio_max']:.3f})"
 
 
 def main() -> None:

@@ -29,8 +29,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
-sys.path.insert(0, str(FIXTURES))
+sys.path[:0] = [str(FIXTURES), str(ROOT / "benchmarks")]
 
+import report  # noqa: E402 - lies beside the benchmarks
 from kill_points import POINTS  # noqa: E402 - lies beside the tests, which kill at the same points
 
 FIRST, SECOND, TRIES = 120, 300, 3
@@ -248,12 +249,13 @@ def main() -> None:
         point: {way: case(way, point) for way in WAYS} for point in arguments.points.split(",")
     }
     if not arguments.json_only:
-        print(f"{'killed at':<20}{'expected':>12}" + "".join(f"{way:>20}" for way in WAYS))
-        for point, cells in found.items():
-            texts = [f"{rows}/{children}" for rows, children in cells.values()]
-            print(f"{point:<20}{f'{SECOND}/{2 * SECOND}':>12}" + "".join(f"{text:>20}" for text in texts))
-        right = {way: sum(cells[way] == (SECOND, 2 * SECOND) for cells in found.values()) for way in WAYS}
-        print(f"{'right':<32}" + "".join(f"{f'{number} of {len(found)}':>20}" for number in right.values()))
+        lines = [
+            (point, f"{SECOND}/{2 * SECOND}", *(f"{rows}/{children}" for rows, children in cells.values()))
+            for point, cells in found.items()
+        ]
+        right = [sum(cells[way] == (SECOND, 2 * SECOND) for cells in found.values()) for way in WAYS]
+        lines.append(("right", "", *(f"{number} of {len(found)}" for number in right)))
+        print(report.table(("killed at", "expected", *WAYS), lines))
     print(json.dumps({"benchmark": "recovery", "expected": [SECOND, 2 * SECOND], "found": found}))
 
 

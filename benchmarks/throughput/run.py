@@ -153,6 +153,7 @@ def main() -> None:
                     found = summarise(compare(shape, sink, rows, arguments, server))
                     results[f"{shape}, {sink}, {rows}"] = found
                     shown += lines(shape, sink, found)
+                    print(f"measured: {shape}, {sink}, {rows:,} rows", file=sys.stderr, flush=True)
     print(report.table(HEAD, shown))
     if arguments.chart:
         groups = {

@@ -15,8 +15,8 @@ from dlt.common.time import get_context_timezone, normalize_timezone
 from nilus.runtime import raw_column
 from nilus.runtime.raw_column import RawColumn
 
-# What Arrow reads as dlt does: a date that no offset moves out of the calendar, a time to the second, at most six digits
-# behind it, and an offset or none.
+# What Arrow reads as dlt does: a date that no offset moves out of the calendar, a time to the second, at most six
+# digits behind it, and an offset or none.
 _INSTANT_TEXT = r"^[1-8]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)$"
 _NAIVE_TEXT = r"^[1-8]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?$"
 

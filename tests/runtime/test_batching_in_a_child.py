@@ -9,7 +9,7 @@ SHOP = """
     from decimal import Decimal
 
     ROWS = [
-        {"id": 1, "Name": "a", "tags": {"y", "x"}, "at": "2026-01-01T10:00:00Z", "price": Decimal("1.50"), "o": {"n": 1}},
+        {"id": 1, "Name": "", "tags": {"y", "x"}, "at": "2026-01-01T10:00:00Z", "price": Decimal("1.5"), "o": [{}]},
         {"id": 2, "Name": None, "at": "2026-01-02T10:00:00+02:00", "price": Decimal("2"), "late": 1.5},
         {"id": 3, "Name": "c", "at": "2026-01-03 10:00:00", "price": 3, "late": 2},
     ]
