@@ -1,11 +1,16 @@
-"""The forms in which a secret may turn up in a text."""
+"""Which texts of a run are secret, and the forms in which they may turn up."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from nilus.workflow import Workflow
 
 
 def forms(secret: str) -> Iterator[str]:
@@ -32,3 +37,23 @@ def forms(secret: str) -> Iterator[str]:
         if form and form not in seen:
             seen.add(form)
             yield form
+
+
+def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
+    """Return what the author gave, and what fills an address or a mask's key and is secret by its name.
+
+    Args:
+        workflow: the validated document.
+        source_env: what the author gives to the source.
+    """
+    from airflow_provider_nilus.repository_access import PASSWORD
+    from nilus import mask_rule
+    from nilus.redaction import looks_secret
+    from nilus.runtime.address import fill, names
+
+    filled = names(workflow.source.address) | names(workflow.sink.address)
+    return [
+        *source_env.values(),
+        *(os.environ.get(name, "") for name in {PASSWORD, *filter(looks_secret, filled)}),
+        *(fill(key, {**os.environ, **source_env})[0] for key in mask_rule.keys(workflow.source.mask)),
+    ]

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +17,9 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_nilus.environment_access import EnvironmentAccess
 from airflow_provider_nilus.outcome import Outcome
-from airflow_provider_nilus.repository_access import PASSWORD, RepositoryAccess
+from airflow_provider_nilus.repository_access import RepositoryAccess
+from airflow_provider_nilus.task_run import RunOptions as RunOptions
+from airflow_provider_nilus.task_run import TaskRun as TaskRun
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.connections import ResolvedSink
@@ -32,46 +33,6 @@ if TYPE_CHECKING:
     from nilus.runtime.events import Event, Loaded, Question
     from nilus.runtime.job import Job
     from nilus.workflow import Repo, Workflow
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskRun:
-    """Which run of which task this is.
-
-    Dates are ISO 8601 with offset; `map_index` is -1 for a task that is not mapped. `keyed_by_name`: the state key
-    names what is loaded, whatever the map index; no other task instance of the run has it.
-    """
-
-    state_key: str
-    dag_id: str = ""
-    task_id: str = ""
-    map_index: int = -1
-    run_id: str = "manual"
-    run_type: str = "manual"
-    try_number: int = 1
-    logical_date: str | None = None
-    interval_start: str | None = None
-    interval_end: str | None = None
-    keyed_by_name: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How to run, the operator's arguments of the same names.
-
-    `first_try` is the number of the first try since the task instance was made or cleared.
-    """
-
-    expected_commit: str | None = None
-    resources: list[str] | None = None
-    interval: tuple[str, str] | None = None
-    backfill: str | None = None
-    on_rerun: str = "replace"
-    at_least_once: bool = False
-    batching: str | None = None
-    first_try: int = 1
-    environment: str | None = None
-    python: str | None = None
 
 
 class NilusHook(BaseHook):
@@ -127,6 +88,7 @@ class NilusHook(BaseHook):
         Raises:
             NilusError: the run failed; `retryable` tells whether another try can help.
         """
+        from airflow_provider_nilus.state.stores import open_store
         from airflow_provider_nilus.state.turn import Turn
         from airflow_provider_nilus.summary import closing_table
         from nilus import repository
@@ -140,7 +102,7 @@ class NilusHook(BaseHook):
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
             outcome.checked_out(checkout)
             turn = Turn(
-                self._store(task_run),
+                open_store(self.state, task_run),
                 task_run.state_key,
                 run_id=task_run.run_id,
                 run_type=task_run.run_type,
@@ -271,31 +233,6 @@ class NilusHook(BaseHook):
         """Return the first try that counts: a run's own XComs are gone when it starts, a Variable tells by itself."""
         return options.first_try if self.state == "xcom" else 1
 
-    def _store(self, task_run: TaskRun) -> StateStore:
-        from airflow_provider_nilus.state.store import StateStore
-        from airflow_provider_nilus.state.variable import VariableStore
-        from airflow_provider_nilus.state.xcom import XComStore
-        from nilus.errors import WorkflowError
-
-        if isinstance(self.state, StateStore):
-            return self.state
-        if self.state == "variable":
-            return VariableStore()
-        if self.state == "xcom":
-            return XComStore(
-                dag_id=task_run.dag_id,
-                task_id=task_run.task_id,
-                map_index=task_run.map_index,
-                run_id=task_run.run_id,
-                logical_date=task_run.logical_date,
-            )
-        raise WorkflowError(
-            "The operator's `state` is not known",
-            expected='"variable", "xcom", or an object with read(key) and write(record)',
-            found=repr(self.state),
-            remedy="correct the argument",
-        )
-
     def _repository_access(self) -> RepositoryAccess:
         return RepositoryAccess(
             git_conn_id=self.git_conn_id,
@@ -320,54 +257,18 @@ class NilusHook(BaseHook):
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _job(
-        self,
-        workflow: Workflow,
-        task_run: TaskRun,
-        options: RunOptions,
-        begun: Start,
-        *,
-        repository: str,
-        commit: str,
-        checkout: str,
-        base_dir: str,
-        work_dir: str,
-        extra_path: list[str],
-    ) -> Job:
-        from airflow_provider_nilus.settings import deployment_settings
-        from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+    def _job(self, workflow: Workflow, task_run: TaskRun, options: RunOptions, begun: Start, **where: Any) -> Job:
+        from airflow_provider_nilus.job import job_of
 
-        sink = self._sink_of(workflow)
-        return Job(
-            run=Run(**dataclasses.asdict(task_run), repository=repository, commit=commit),
-            source=SourceSpec(**workflow.source.spec_fields()),
-            sink=SinkSpec(
-                **{
-                    **workflow.sink.spec_fields(),
-                    "address": sink.address,
-                    "display_address": sink.display_address,
-                    "credentials": sink.credentials,
-                }
-            ),
-            checkout=checkout,
-            base_dir=base_dir,
-            work_dir=work_dir,
-            extra_path=extra_path,
-            resources=options.resources,
-            state=begun.base.state,
-            known_load_ids=list(begun.known),
-            replaces=list(begun.replaces),
-            removes_after=begun.removes_after,
-            adopt=begun.adopt,
-            first_try=self._first_try(options),
-            interval=options.interval,
-            backfill=options.backfill,
-            on_rerun=options.on_rerun,
-            at_least_once=options.at_least_once,
-            batching=options.batching or deployment_settings().batching,
+        return job_of(
+            workflow,
+            task_run,
+            dataclasses.replace(options, first_try=self._first_try(options)),
+            begun,
+            sink=self._sink_of(workflow),
             env_names=sorted(self.source_env),
             keeps_packages=self._packages is not None,
-            log_level=deployment_settings().log_level,
+            **where,
         )
 
     def _sink_of(self, workflow: Workflow) -> ResolvedSink:
@@ -461,17 +362,9 @@ class NilusHook(BaseHook):
         return [run_id for run_id, state in states.items() if task_states.is_to_run_again(state)]
 
     def _register_secrets(self, workflow: Workflow) -> None:
-        """Have Airflow hide what the author gave, and what fills an address and is secret by its name."""
-        from nilus import mask_rule
-        from nilus.redaction import looks_secret
-        from nilus.runtime.address import fill, names
+        from airflow_provider_nilus.secrets import of_workflow
 
-        filled = names(workflow.source.address) | names(workflow.sink.address)
-        self._mask(
-            *self.source_env.values(),
-            *(os.environ.get(name, "") for name in {PASSWORD, *filter(looks_secret, filled)}),
-            *(fill(key, {**os.environ, **self.source_env})[0] for key in mask_rule.keys(workflow.source.mask)),
-        )
+        self._mask(*of_workflow(workflow, self.source_env))
 
     def _mask(self, *secrets: str) -> None:
         from airflow.sdk.log import mask_secret
