@@ -44,14 +44,15 @@ def emit(outlets: Sequence[Any], outcome: Outcome, context: Context) -> list[Any
         The outlets less those assets that stand for a table that got nothing.
     """
     # Airflow writes URIs in a form of its own; comparing takes both sides in it.
-    tables = {Asset(outcome.name(table).uri).uri: table for table, rows in outcome.rows.items() if rows}
+    assets = {table: Asset(outcome.name(table).uri) for table, rows in outcome.rows.items() if rows}
+    tables = {asset.uri: table for table, asset in assets.items()}
     schema = Asset(outcome.name("_").uri).uri.removesuffix("_")
     events: Any = context["outlet_events"]
     named = {outlet.uri for outlet in outlets if isinstance(outlet, Asset)}
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
             for uri in tables.keys() - named:
-                events[outlet].add(Asset(uri), extra=outcome.event_extra(tables[uri]))
+                _add(events[outlet], assets[tables[uri]], outcome.event_extra(tables[uri]))
         elif isinstance(outlet, Asset) and outlet.uri in tables:
             events[outlet].extra.update(outcome.event_extra(tables[outlet.uri]))
     kept = []
@@ -61,3 +62,20 @@ def emit(outlets: Sequence[Any], outcome: Outcome, context: Context) -> list[Any
         else:
             kept.append(outlet)
     return kept
+
+
+def _add(events: Any, asset: Asset, extra: dict[str, Any]) -> None:
+    """Add an event: to the asset that DAGs know by this URI, whatever they named it, else to a new one.
+
+    Airflow takes two assets of one URI and different names for different assets.
+    """
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    try:
+        events.add(Asset.ref(uri=asset.uri), extra=extra)
+    except (
+        AirflowRuntimeError,
+        AttributeError,
+        TypeError,
+    ):  # there is none; the last two: Airflow 3.1 takes no reference
+        events.add(asset, extra=extra)

@@ -71,7 +71,7 @@ def summarise(samples: list[Sample]) -> dict[str, float | int]:
     ratio = report.ratio([sample.operator_seconds for sample in samples], [sample.sdk_seconds for sample in samples])
     return {
         "runs": len(samples),
-        **report.medians(sample._asdict() for sample in samples),
+        **report.medians((sample._asdict() for sample in samples), digits=7),
         "ratio": round(ratio.median, 4),
         "ratio_min": round(ratio.least, 4),
         "ratio_max": round(ratio.most, 4),

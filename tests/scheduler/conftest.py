@@ -92,9 +92,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> 
         "AIRFLOW_VAR_NILUS_HISTORY_OF": str(shop.project.path),
         "AIRFLOW_VAR_NILUS_TEST_SOURCES": sources.url,
         "AIRFLOW_VAR_NILUS_TEST_LAKE": str(deployment.lake),
-        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
-            {"type": "file", "log_file_path": str(shop.lineage), "append": True}
-        ),
         "AIRFLOW_VAR_SHOP_KEY": shop.secrets["the key in the source's address"],
         **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()},
     }

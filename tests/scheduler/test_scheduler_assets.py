@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from scheduler_fixture import running_airflow
+
+DAGS = Path(__file__).parent / "scheduled_dags"
+
+
+@pytest.fixture(scope="module")
+def airflow(postgres, shop):
+    """An Airflow that makes runs by itself, and tells a file of lineage."""
+    transport = {"type": "file", "log_file_path": str(shop.lineage), "append": True}
+    environ = {
+        **shop.environ,
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+    }
+    with running_airflow(postgres, environ) as airflow:
+        airflow.add_dags(*sorted(DAGS.glob("*.py")))
+        yield airflow
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +35,9 @@ def loads(airflow):
 
 
 def test_a_dag_scheduled_on_a_table_is_started_by_a_load_and_not_by_a_failed_or_an_empty_one(airflow, shop, loads):
-    airflow._wait(lambda: airflow.runs("told"), 60.0, lambda: "no run of the downstream DAG")
+    airflow._wait(
+        lambda: airflow.runs("told"), 60.0, lambda: f"{airflow.get('/assets')} {airflow.get('/assets/events')}"
+    )
     (run,) = airflow.runs("told")
     airflow.wait("told", run["dag_run_id"])
     loaded = airflow.xcom("telling", loads["3"], "load")
