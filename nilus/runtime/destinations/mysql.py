@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from dlt import Pipeline
-
 from nilus.errors import DestinationError
-from nilus.runtime.destinations.base import ATOMIC, Sink
+from nilus.runtime.destinations.base import ATOMIC
 from nilus.runtime.destinations.driver import require
-from nilus.runtime.destinations.waiting import wait_for
+from nilus.runtime.destinations.server import ServerSink
 
 # A database, table or column that is there already, a deadlock, a lock that was waited for in vain, and a row that
 # somebody else changed since it was read.
@@ -25,7 +22,7 @@ _SESSION = (
 )
 
 
-class MySQLSink(Sink):
+class MySQLSink(ServerSink):
     """`mysql://user:password@host:port/database`; also `mariadb://`, and a driver in the scheme is left out.
 
     A schema is a database of the server. The one in the address is only the one that is connected to, and may be left
@@ -59,18 +56,6 @@ class MySQLSink(Sink):
             driver_url(self.spec.address), engine_kwargs={"connect_args": {"init_command": _SESSION}}, **ATOMIC
         )
 
-    @contextmanager
-    def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:
-        """See `Sink`."""
-        with self._lock(pipeline, f"another run of source {source} that loads into schema", source):
-            yield
-
-    @contextmanager
-    def tables(self, pipeline: Pipeline) -> Iterator[None]:
-        """See `Sink`."""
-        with self._lock(pipeline, "another run that makes tables in schema", ""):
-            yield
-
     def collided(self, errors: Sequence[BaseException]) -> bool:
         """See `Sink`. MySQL says it by a deadlock, or that the thing exists."""
         import pymysql  # type: ignore[import-untyped, unused-ignore]
@@ -79,21 +64,11 @@ class MySQLSink(Sink):
             error.args[0] in _COLLISIONS for error in errors if isinstance(error, pymysql.MySQLError) and error.args
         )
 
-    @contextmanager
-    def _lock(self, pipeline: Pipeline, whom: str, what: str) -> Iterator[None]:
-        """Hold a named lock of the server; it goes with the connection, hence with this process."""
-        with pipeline.sql_client() as client:
-            dataset = client.dataset_name
-            digest = hashlib.sha256(f"{dataset}\0{what}".encode()).hexdigest()
-            name = f"nilus_{digest[:48]}"
-
-            def taken() -> bool:
-                ((answer,),) = client.execute_sql("SELECT GET_LOCK(%s, 0)", name) or ((0,),)
-                return bool(answer)
-
-            remedy = "see which run it is, or run fewer tasks into one schema at once"
-            wait_for(taken, f"{whom} {dataset}", remedy=remedy)
-            yield
+    def take_lock(self, client: Any, dataset: str, what: str) -> bool:
+        """See `ServerSink`: a named lock of the server."""
+        digest = hashlib.sha256(f"{dataset}\0{what}".encode()).hexdigest()
+        ((answer,),) = client.execute_sql("SELECT GET_LOCK(%s, 0)", f"nilus_{digest[:48]}") or ((0,),)
+        return bool(answer)
 
 
 def driver_url(address: str) -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from dlt import Pipeline
-
 from nilus.errors import DestinationError
-from nilus.runtime.destinations.base import ATOMIC, Sink
-from nilus.runtime.destinations.waiting import wait_for
+from nilus.runtime.destinations.base import ATOMIC
+from nilus.runtime.destinations.server import ServerSink
 
 # deadlock, duplicate schema, table and column, serialization failure, and "tuple concurrently updated"
 _COLLISIONS = frozenset({"40P01", "42P06", "42P07", "42701", "40001", "XX000"})
 
 
-class PostgresSink(Sink):
+class PostgresSink(ServerSink):
     """`postgresql://user:password@host:port/database?sslmode=…`; a driver in the scheme is left out."""
 
     name: ClassVar[str] = "postgres"
@@ -59,18 +56,6 @@ class PostgresSink(Sink):
 
         return PostgresDestination(credentials=f"postgresql://{rest}", **ATOMIC)
 
-    @contextmanager
-    def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:
-        """See `Sink`."""
-        with self._lock(pipeline, f"another run of source {source} that loads into schema", source):
-            yield
-
-    @contextmanager
-    def tables(self, pipeline: Pipeline) -> Iterator[None]:
-        """See `Sink`."""
-        with self._lock(pipeline, "another run that makes tables in schema", ""):
-            yield
-
     def collided(self, errors: Sequence[BaseException]) -> bool:
         """See `Sink`. PostgreSQL says it by a conflict in its own catalog, a deadlock, or that the thing exists."""
         import psycopg2
@@ -81,21 +66,12 @@ class PostgresSink(Sink):
             if isinstance(error, psycopg2.Error)
         )
 
-    @contextmanager
-    def _lock(self, pipeline: Pipeline, whom: str, what: str) -> Iterator[None]:
-        """Hold an advisory lock of the database; it goes with the connection, hence with this process."""
-        with pipeline.sql_client() as client:
-            dataset = client.dataset_name
-            digest = hashlib.sha256(f"nilus\0{dataset}\0{what}".encode()).digest()
-            key = int.from_bytes(digest[:8], signed=True)
-
-            def taken() -> bool:
-                ((answer,),) = client.execute_sql("SELECT pg_try_advisory_lock(%s)", key) or ((False,),)
-                return bool(answer)
-
-            remedy = "see which run it is, or run fewer tasks into one schema at once"
-            wait_for(taken, f"{whom} {dataset}", remedy=remedy)
-            yield
+    def take_lock(self, client: Any, dataset: str, what: str) -> bool:
+        """See `ServerSink`: an advisory lock of the database."""
+        digest = hashlib.sha256(f"nilus\0{dataset}\0{what}".encode()).digest()
+        key = int.from_bytes(digest[:8], signed=True)
+        ((answer,),) = client.execute_sql("SELECT pg_try_advisory_lock(%s)", key) or ((False,),)
+        return bool(answer)
 
     def _check(self, rest: str) -> None:
         # SQLAlchemy where it is installed, which an environment without Airflow need not have; else dlt's own.
