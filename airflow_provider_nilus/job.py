@@ -68,6 +68,7 @@ def job_of(
         replaces=list(begun.replaces),
         removes_after=begun.removes_after,
         adopt=begun.adopt,
+        directed_at=begun.directed_at.isoformat() if begun.directed_at else None,
         first_try=options.first_try,
         interval=options.interval,
         backfill=options.backfill,

@@ -23,6 +23,7 @@ class Start:
         removes_after: a load id: the rows of complete loads after it are removed too, as far as they are accounted for.
         adopt: the state of the newest complete load is to be taken.
         taken_back: how many of the record's newest commits are made again.
+        directed_at: when what this run has to do first was left to it, by another run or by hand; None if it was not.
     """
 
     base: Record
@@ -32,6 +33,7 @@ class Start:
     removes_after: str | None = None
     adopt: bool = False
     taken_back: int = 0
+    directed_at: datetime | None = None
 
 
 def start(
@@ -75,7 +77,8 @@ def start(
         if taken_back <= mine:
             raise _refusal(record, commits, mine, taken_back)
     if not taken_back:
-        return Start(record, record.version, removes, record.known_load_ids, removes_after, adopt)
+        at = directed.at if directed else None
+        return Start(record, record.version, removes, record.known_load_ids, removes_after, adopt, directed_at=at)
     if taken_back == len(commits) and record.truncated:
         raise _too_old(record, commits[-1])
     replaces = () if on_rerun == "append" else tuple(i for commit in commits[:taken_back] for i in commit.load_ids)

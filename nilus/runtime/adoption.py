@@ -10,6 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from nilus.errors import StateConflict, StateError
 from nilus.remedy import command
@@ -71,7 +72,8 @@ def decide(job: Job, landed: list[Entry], channel: Channel) -> Decision:
     removes, passed = ((), earlier) if job.on_rerun == "append" else (earlier, ())
     if job.adopt:
         return Decision(landed[-1], passed=tuple(entry.load_id for entry in landed))
-    if others and (job.replaces or (earlier and others[-1].newer_than(earlier[0]))):
+    takes_back = job.replaces and not _came_after(job, others)
+    if others and (takes_back or (earlier and others[-1].newer_than(earlier[0]))):
         again = [entry.load_id for entry in others if states.get(entry.load_id) == _CLEARED]
         if len(again) < len(others) or job.on_rerun == "append":
             raise _refusal_of_rerun(job, others)
@@ -81,6 +83,14 @@ def decide(job: Job, landed: list[Entry], channel: Channel) -> Decision:
     if len(others) > 1 or done or states.get(others[0].load_id) in _RECORDED:
         raise _refusal(job, landed, states)
     return Decision(others[0], removes, passed)
+
+
+def _came_after(job: Job, entries: list[Entry]) -> bool:
+    """Tell whether loads began after what `job.replaces` names was left to be removed: by whoever removed it then."""
+    if job.directed_at is None:
+        return False
+    at = datetime.fromisoformat(job.directed_at)
+    return all(entry.started_at > at for entry in entries)
 
 
 def _states(job: Job, landed: list[Entry], channel: Channel) -> dict[str, str]:

@@ -97,6 +97,8 @@ class Job:
         replaces: load ids whose rows this run removes, because their commits were taken back.
         removes_after: a load id: the rows of complete loads after it that are accounted for are removed as well.
         adopt: the state of the newest complete load is taken, however many the record does not know.
+        directed_at: ISO 8601: when another run or somebody left it to this one to do what `replaces` and
+            `removes_after` say; None where this run itself takes the commits back, or there is nothing to do.
         first_try: number of the first try since the task instance was made or cleared, where the record cannot tell
             whether this run was over before; else 1. What earlier tries loaded is replaced.
         interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
@@ -122,6 +124,7 @@ class Job:
     replaces: list[str] = field(default_factory=list)
     removes_after: str | None = None
     adopt: bool = False
+    directed_at: str | None = None
     first_try: int = 1
     interval: tuple[str, str] | None = None
     backfill: str | None = None

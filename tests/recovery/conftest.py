@@ -130,6 +130,7 @@ class World:
                 replaces=list(begun.replaces),
                 removes_after=begun.removes_after,
                 adopt=begun.adopt,
+                directed_at=begun.directed_at.isoformat() if begun.directed_at else None,
                 keeps_packages=self.packages is not None,
             )
             job = dataclasses.replace(job, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -116,6 +116,15 @@ def test_a_load_after_what_is_made_again_stops_the_run_unless_it_is_cleared_too(
     with pytest.raises(StateError, match="made again"):
         decide(job, landed, Parent())
     assert "2.5" in decide(job, landed, Parent(a="cleared")).removes
+
+
+def test_a_load_of_a_run_that_took_commits_back_and_died_is_adopted_by_the_next_run():
+    (load,) = _landed("a")
+    before = (load.started_at - timedelta(seconds=1)).isoformat()
+    after = (load.started_at + timedelta(seconds=1)).isoformat()
+    assert _summary(decide(_job(replaces=["0.5"], directed_at=before), [load], Parent())) == ("a", (), ())
+    with pytest.raises(StateError, match="made again"):
+        decide(_job(replaces=["0.5"], directed_at=after), [load], Parent())
 
 
 def test_a_record_that_has_moved_is_a_conflict_that_may_be_tried_again():

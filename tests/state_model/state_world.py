@@ -233,6 +233,7 @@ class StateWorld:
             replaces=list(begun.replaces),
             removes_after=begun.removes_after,
             adopt=begun.adopt,
+            directed_at=begun.directed_at.isoformat() if begun.directed_at else None,
             on_rerun=on_rerun,
         )
 

@@ -181,7 +181,7 @@ class StateMachine(RuleBasedStateMachine):
         if run_id in names:
             later = names[names.index(run_id) + 1 :]
             return any(not self._is_open(one) for one in later) or bool(others)
-        return len(pending) > 1 or bool(others and before.directive and before.directive.removes)
+        return len(pending) > 1
 
     def _still_standing(self, names, run_id):
         """The commits that are left when those at the end that are open, this run's included, are taken back."""
