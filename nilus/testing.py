@@ -209,19 +209,22 @@ class SourceTests:
         return done
 
     @pytest.fixture(scope="class")
-    def first(self, tmp_path_factory: pytest.TempPathFactory) -> SourceRun:
+    @classmethod
+    def first(cls, tmp_path_factory: pytest.TempPathFactory) -> SourceRun:
         """A first run, from nothing."""
-        return self._run(tmp_path_factory.mktemp("source") / "first.duckdb")
+        return cls._run(tmp_path_factory.mktemp("source") / "first.duckdb")
 
     @pytest.fixture(scope="class")
-    def first_rows(self, first: SourceRun) -> dict[str, Counter[str]]:
+    @classmethod
+    def first_rows(cls, first: SourceRun) -> dict[str, Counter[str]]:
         """The rows of every table after the first run."""
         return _contents(first, first.tables)
 
     @pytest.fixture(scope="class")
-    def second(self, first: SourceRun, first_rows: dict[str, Counter[str]]) -> SourceRun:  # noqa: ARG002
+    @classmethod
+    def second(cls, first: SourceRun, first_rows: dict[str, Counter[str]]) -> SourceRun:  # noqa: ARG003
         """A second run after the first, into the same database."""
-        return self._run(first.database, first)
+        return cls._run(first.database, first)
 
     def test_a_first_run_loads_rows(self, first: SourceRun) -> None:
         """Without an error, and with at least one row unless the source may be empty."""
