@@ -72,7 +72,8 @@ def check(target: Target, *, limit: int = DEFAULT_LIMIT, environ: dict[str, str]
             sink_options=target.sink_options,
         )
         try:
-            with trial.local_run(limit=limit, environ=environ or {}) as run:
+            # Row by row, dlt says in its log in which columns no value was seen.
+            with trial.local_run(limit=limit, environ=environ or {}, batching="off") as run:
                 _requirements(run, findings)
                 loaded = run.run(LocalState(key=run.state_key))
         except NilusError as error:
@@ -97,9 +98,6 @@ def _look_at_tables(findings: Findings) -> None:
     if not findings.tables:
         findings.warnings.append("no table came out: no resource yielded anything")
     for name, table in findings.tables.items():
-        untyped = [column for column, kind in table["columns"].items() if kind is None]
-        if untyped:
-            findings.warnings.append(f"{name}: no value seen in {', '.join(untyped)}: a type hint would fix the type")
         variants = [column for column in table["columns"] if re.search(r"__v_\w+$", column)]
         if variants:
             findings.warnings.append(f"{name}: values of more than one type: {', '.join(variants)}")

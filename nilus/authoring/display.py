@@ -74,7 +74,7 @@ def columns_table(name: str, what: dict[str, Any]) -> Table:
     table.add_column("column")
     table.add_column("type")
     for column, kind in what["columns"].items():
-        table.add_row(column, kind or "(no value seen: no type)")
+        table.add_row(column, kind or "")
     return table
 
 

@@ -42,6 +42,7 @@ class LocalRun:
         resources: names of the resources to run; None for all.
         interval: start and end, ISO 8601; None for none.
         environ: further environment variables for the source, as `source_env` of the operator.
+        batching: `auto` or `off`, as in the deployment's settings.
     """
 
     workflow: Workflow
@@ -52,6 +53,7 @@ class LocalRun:
     resources: list[str] | None = None
     interval: tuple[str, str] | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
+    batching: str = "auto"
 
     @property
     def state_key(self) -> str:
@@ -103,6 +105,7 @@ class LocalRun:
             state=start.state,
             known_load_ids=start.load_ids,
             interval=self.interval,
+            batching=self.batching,
             env_names=sorted(self.environ),
         )
 

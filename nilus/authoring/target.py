@@ -71,7 +71,7 @@ class Target:
         """Give the run; a repository that has to be fetched stays for the time of the block.
 
         Args:
-            how: `limit`, `resources`, `interval`, `environ` of `LocalRun`.
+            how: `limit`, `resources`, `interval`, `environ`, `batching` of `LocalRun`.
 
         Raises:
             NilusError: the workflow is not right, or its repository cannot be had.

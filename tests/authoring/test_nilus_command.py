@@ -118,7 +118,7 @@ def test_a_check_says_which_tables_and_types_come_out_and_writes_nothing(nilus, 
     assert findings["reading"] == "full"
     columns = findings["tables"]["orders"]["columns"]
     assert (columns["id"], columns["price"]) == ("bigint", "double")
-    assert any("note" in warning for warning in findings["warnings"])
+    assert "did not receive any data" in said, "dlt's own words about the column note"
     assert any("every run adds all rows again" in warning for warning in findings["warnings"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop"]
 

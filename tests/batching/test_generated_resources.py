@@ -109,8 +109,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+# Two thousand in all; every run of the tests takes the half of them, the long runs the others.
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.soak] if part >= PARTS // 2 else []) for part in range(PARTS)]
+)
 def test_two_thousand_generated_resources_make_the_same_tables(part: int, folder: Path) -> None:
     comparison = _compare(7_000 + part, 2_000 // PARTS, folder)
     # What differs from dlt only in speed is of no use if nothing takes that way.
