@@ -71,11 +71,9 @@ def _add(events: Any, asset: Asset, extra: dict[str, Any]) -> None:
     """
     from airflow.sdk.exceptions import AirflowRuntimeError
 
+    # There is no such asset; or this Airflow takes no reference here, which its oldest versions say by the last two.
+    unknown = (AirflowRuntimeError, AttributeError, TypeError)
     try:
         events.add(Asset.ref(uri=asset.uri), extra=extra)
-    except (
-        AirflowRuntimeError,
-        AttributeError,
-        TypeError,
-    ):  # there is none; the last two: Airflow 3.1 takes no reference
+    except unknown:
         events.add(asset, extra=extra)

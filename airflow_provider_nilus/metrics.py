@@ -1,6 +1,7 @@
 """Metrics of a run, sent where the deployment sends Airflow's own (StatsD, OpenTelemetry, Datadog).
 
 Named and tagged as Airflow names its own: `nilus.rows` and so on, with the tags `dag_id` and `task_id`.
+The list is in docs/assets.md.
 """
 
 from __future__ import annotations
@@ -9,16 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.outcome import Outcome
-
-NAMES = {
-    "nilus.rows": "counter: rows that came into tables",
-    "nilus.seconds.<step>": "timer: each step, `checkout` and `environment` included",
-    "nilus.recovered": "counter: loads of runs that had died, taken over",
-    "nilus.peak_memory_bytes": "gauge: the most memory the child used",
-    "nilus.checkout.cached": "counter: checkouts that came out of the cache",
-    "nilus.checkout.fetched": "counter: checkouts that had to be fetched",
-}
-"""Every metric, and what it tells."""
 
 
 def send(outcome: Outcome, *, dag_id: str, task_id: str) -> None:
