@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from both_ways import Resource, Seen, both, difference, different_tables
+from dlt.extract.hints import HintsMeta
 from generated_resources import named, resources, shown, smaller
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -84,14 +85,35 @@ class Comparison:
                 least = smaller(tables[name], differs)
                 yield f"{shown(least)}, page_size={page_size}\n{difference(*self.run({'t': least}, page_size))}"
                 return
+        yield f"no resource differs alone, page_size={page_size}: {difference(columns, rows)}"
+        yield from (f"{name}: {shown(resource)}" for name, resource in tables.items())
+
+
+def _changes_hints(resource: Resource) -> bool:
+    return any(isinstance(getattr(item, "meta", None), HintsMeta) for items in resource.runs for item in items)
+
+
+def _groups(found: list[Resource]) -> Iterator[list[Resource]]:
+    """Return the resources as the sources to run them in.
+
+    An item that changes hints makes dlt forget what it settled about the schema contracts of all resources of a source,
+    so that rows of another one are then discarded, or not, by which was asked first: these two do not go together.
+    """
+    changing = [resource for resource in found if _changes_hints(resource)]
+    alone = [resource for resource in changing if "schema_contract" in resource.hints]
+    others = [resource for resource in found if not any(resource is one for one in changing)]
+    together = [resource for resource in changing if not any(resource is one for one in alone)]
+    for resources_ in (others, together):
+        yield from (resources_[index : index + GROUP] for index in range(0, len(resources_), GROUP))
+    yield from ([resource] for resource in alone)
 
 
 def _compare(number: int, count: int, folder: Path) -> Comparison:
     comparison = Comparison(folder)
     found = _generated(number, count)
     assert len(found) == count
-    for index in range(0, count, GROUP):
-        comparison.check(found[index : index + GROUP], [None, 2, 3][index // GROUP % 3])
+    for index, group in enumerate(_groups(found)):
+        comparison.check(group, [None, 2, 3][index % 3])
     assert comparison.compared == count
     return comparison
 

@@ -38,14 +38,15 @@ def dying_after_the_store(monkeypatch):
     from pathlib import Path
 
     from airflow_provider_nilus import process
+    from airflow_provider_nilus.hooks.custom_source import NilusHook
 
     fixtures = str(Path(__file__).resolve().parents[1] / "fixtures")
     original = process.ChildProcess.__init__
 
     def start(self, job, **arguments):
-        environ = {**arguments.pop("environ"), "PYTHONPATH": fixtures}
-        original(self, job, environ=environ, extra_args=["--entry", "kill_points:run"], **arguments)
+        original(self, job, **{**arguments, "environ": {**arguments["environ"], "PYTHONPATH": fixtures}})
 
+    monkeypatch.setattr(NilusHook, "child_args", ("--entry", "kill_points:run"))
     monkeypatch.setattr(process.ChildProcess, "__init__", start)
 
 
