@@ -1,4 +1,4 @@
-# make install | demo | test | soak | lint | format | bench | docs | pins | clean
+# make install | demo | test | soak | matrix | lint | format | bench | docs | pins | clean
 #
 # Needs Python 3.11 or newer, git and make. Everything else goes into .venv in this checkout.
 
@@ -27,11 +27,12 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 # More arguments for pytest: `make test PYTEST_ARGS="tests/state -x"`.
 PYTEST_ARGS ?=
+MATRIX_ARGS ?=
 
 # A user's own settings must not decide what is installed where.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test soak lint format bench docs pins clean system-packages
+.PHONY: help install demo test soak matrix lint format bench docs pins clean system-packages
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -75,6 +76,10 @@ test: lint system-packages
 soak: install system-packages
 	$(VENV_PYTHON) -m pytest -m soak --timeout=0 $(PYTEST_ARGS)
 
+# The main tests on each version of Airflow, and what resolves for which Python: `make matrix MATRIX_ARGS=--resolve`.
+matrix: install system-packages
+	$(VENV_PYTHON) requirements/matrix.py $(MATRIX_ARGS)
+
 lint: install
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
@@ -100,6 +105,6 @@ system-packages:
 	@requirements/system-packages
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .demo .coverage .coverage.* htmlcov
+	rm -rf $(VENV) .matrix build dist site *.egg-info .demo .coverage .coverage.* htmlcov
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -11,11 +11,17 @@ __all__ = ["__version__", "get_provider_info"]
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider to Airflow. Runs at every `airflow` command: imports nothing heavy."""
+    from airflow_provider_nilus.connection_form import testable
     from airflow_provider_nilus.connections import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS, CONNECTION_TYPE
     from airflow_provider_nilus.lakehouse_connection import (
         LAKEHOUSE_FIELD_BEHAVIOUR,
         LAKEHOUSE_FIELDS,
         LAKEHOUSE_TYPE,
+    )
+    from airflow_provider_nilus.repository_connection import (
+        REPOSITORY_FIELD_BEHAVIOUR,
+        REPOSITORY_FIELDS,
+        REPOSITORY_TYPE,
     )
     from airflow_provider_nilus.settings import CONFIG
 
@@ -45,6 +51,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_nilus.hooks.custom_source",
                     "airflow_provider_nilus.hooks.lakehouse",
+                    "airflow_provider_nilus.hooks.repository",
                 ],
             }
         ],
@@ -54,14 +61,21 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_nilus.hooks.custom_source.NilusHook",
                 "hook-name": "Nilus sink",
                 "conn-fields": CONNECTION_FIELDS,
-                "ui-field-behaviour": CONNECTION_FIELD_BEHAVIOUR,
+                "ui-field-behaviour": testable(CONNECTION_FIELD_BEHAVIOUR),
             },
             {
                 "connection-type": LAKEHOUSE_TYPE,
                 "hook-class-name": "airflow_provider_nilus.hooks.lakehouse.LakehouseHook",
                 "hook-name": "Nilus lakehouse",
                 "conn-fields": LAKEHOUSE_FIELDS,
-                "ui-field-behaviour": LAKEHOUSE_FIELD_BEHAVIOUR,
+                "ui-field-behaviour": testable(LAKEHOUSE_FIELD_BEHAVIOUR),
+            },
+            {
+                "connection-type": REPOSITORY_TYPE,
+                "hook-class-name": "airflow_provider_nilus.hooks.repository.RepositoryHook",
+                "hook-name": "Nilus repository",
+                "conn-fields": REPOSITORY_FIELDS,
+                "ui-field-behaviour": testable(REPOSITORY_FIELD_BEHAVIOUR),
             },
         ],
         "extra-links": ["airflow_provider_nilus.links.CommitLink"],

@@ -21,18 +21,21 @@ LAKEHOUSE_FIELDS: dict[str, Any] = {
         "label": "Warehouse",
         "description": "Where the tables are: s3://bucket/folder, abfss://…, gs://… or a local folder; for a REST "
         "catalog also the name it has for a warehouse.",
-        "schema": _TEXT,
+        "schema": {**_TEXT, "examples": ["/data/lake", "s3://bucket/folder", "gs://bucket/folder"]},
     },
     "catalog": {
         "label": "Catalog kind",
-        "description": "rest, sql or glue. Nothing: sql for a local folder, which then gets a SQLite catalog.",
-        "schema": {"type": ["string", "null"], "enum": [*KINDS, None]},
+        "description": "Nothing: rest if the URI begins with http, else sql. A local folder gets a SQLite catalog.",
+        "schema": {"type": ["string", "null"], "enum": list(KINDS)},
     },
     "catalog_uri": {
         "label": "Catalog URI",
         "description": "https://… of a REST catalog, or the database of a sql one: postgresql+psycopg2://host:5432/db. "
-        "User and password are filled in from the fields above.",
-        "schema": _TEXT,
+        "User and password are filled in from the standard fields.",
+        "schema": {
+            **_TEXT,
+            "examples": ["https://catalog.example.com", "postgresql+psycopg2://host:5432/database"],
+        },
     },
     "catalog_name": {
         "label": "Catalog name",
@@ -62,7 +65,8 @@ LAKEHOUSE_FIELDS: dict[str, Any] = {
         "description": "For an S3 that is not Amazon's: http://minio:9000.",
         "schema": _TEXT,
     },
-    "properties": {
+    # Airflow shows what is in an extra field unless its name says that it is secret.
+    "secret_properties": {
         "label": "More properties",
         "description": "A JSON object with pyiceberg's own names, for what has no field here.",
         "schema": _SECRET,
@@ -71,7 +75,6 @@ LAKEHOUSE_FIELDS: dict[str, Any] = {
 LAKEHOUSE_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "port", "host"],
     "relabeling": {"login": "Client ID or catalog user", "password": "Client secret, token or catalog password"},
-    "placeholders": {"warehouse": "s3://lake/warehouse", "catalog_uri": "https://catalog.example.com"},
 }
 
 _AMAZON: Final = ("s3", "s3a", "s3n")
@@ -118,7 +121,7 @@ def _credentials(fields: Fields) -> dict[str, Any]:
         "name": fields.text("extra.catalog_name"),
         **_catalog(fields, kind),
         **_store(fields, warehouse.partition("://")[0]),
-        **fields.mapping("extra.properties"),
+        **fields.mapping("extra.secret_properties", "extra.properties"),
     }
 
 

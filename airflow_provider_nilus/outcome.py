@@ -22,6 +22,7 @@ class Outcome:
         masked: the columns that are masked.
         repository, commit, ref: what was checked out; the repository's URL is without credentials.
         base_dir: the sources' folder in the repository.
+        documentation: what the source's class says of itself.
         cached: whether the checkout was in the cache.
         seconds: how long each step took.
         sink: the sink's address as it may be shown.
@@ -37,6 +38,7 @@ class Outcome:
     commit: str = ""
     ref: str | None = None
     base_dir: str = ""
+    documentation: str = ""
     cached: bool | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     sink: str = ""

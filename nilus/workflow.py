@@ -213,6 +213,8 @@ class Sink(_Model):
         """
         values = self.model_dump(exclude={"dest_table", "partition_by", "aws_region", "aws_endpoint"})
         partitions = [partition.model_dump(exclude_none=True) for partition in self.partition_by]
+        if "loader_file_size" not in self.model_fields_set:
+            values["loader_file_size"] = None
         return {**values, "dataset": self.dataset, "table": self.table, "partition_by": partitions}
 
     def redacted(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The form of our own connection type, as Airflow 3.2 and later show it without importing a hook."""
+"""The form of our own connection type."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ CONNECTION_FIELDS: dict[str, Any] = {
     "address": {
         "label": "Address",
         "description": "Where rows go, for example duckdb:////data/lake.duckdb or postgresql://host:5432/database. "
-        "Login and password are filled in from the fields above.",
-        "schema": {"type": ["string", "null"]},
+        "No password here: user and password are filled in from the standard fields.",
+        "schema": {
+            "type": ["string", "null"],
+            "examples": ["duckdb:////data/lake.duckdb", "postgresql://host:5432/database", "s3://bucket/folder"],
+        },
     },
-    "credentials": {
+    # Airflow shows what is in an extra field unless its name says that it is secret.
+    "secret_credentials": {
         "label": "Credentials",
         "description": "What else is needed to connect: a JSON object with dlt's own names, for example "
         '{"aws_access_key_id": "…", "aws_secret_access_key": "…", "endpoint_url": "…"}.',
@@ -23,5 +27,4 @@ CONNECTION_FIELDS: dict[str, Any] = {
 CONNECTION_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "port", "host"],
     "relabeling": {"login": "User", "password": "Password"},
-    "placeholders": {"address": "duckdb:////data/lake.duckdb"},
 }

@@ -70,7 +70,7 @@ def _credentials(fields: Fields) -> dict[str, Any]:
     scheme = (fields.text("extra.address") or "").partition("://")[0].lower()
     login, password = _LOGIN_FIELDS.get(scheme, ("", ""))
     filled = {login: fields.text("login"), password: fields.text("password")} if login else {}
-    return {**filled, **fields.mapping("extra.credentials")}
+    return {**filled, **fields.mapping("extra.secret_credentials", "extra.credentials")}
 
 
 PROFILES = tuple(

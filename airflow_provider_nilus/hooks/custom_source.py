@@ -169,24 +169,39 @@ class NilusHook(BaseHook):
         self.log.info("Repository %s at commit %s (%s)", checkout.url, checkout.commit, checkout.ref_name)
         return checkout
 
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the fields of the connection's form as Airflow 3.1 asks for them; later versions ask no hook."""
+        from airflow_provider_nilus import connection_form
+
+        return connection_form.widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the connection's form hides and renames, for Airflow 3.1 likewise."""
+        from airflow_provider_nilus import connection_form
+
+        return connection_form.behaviour(cls.conn_type)
+
     def test_repository(self, repo: Repo) -> tuple[bool, str]:
         """Ask the repository's server for the ref and fetch nothing; whether that worked, and what to tell the user."""
         return self._repository_access().test(repo)
 
     def test_connection(self) -> tuple[bool, str]:
         """Look for git, and reach the sink of the connection; whether that worked, and what to tell the user."""
+        from airflow_provider_nilus.connection_form import said
         from airflow_provider_nilus.connections import reach
         from nilus.errors import NilusError
 
-        there, said = self.check_git()
+        there, git = self.check_git()
         if not there:
-            return False, said
+            return False, said(git)
         try:
             sink = self._sink(f"dataos://{self.nilus_conn_id}")
             reach(sink)
         except NilusError as error:
-            return False, str(error)
-        return True, f"{sink.display_address} can be reached; {said}"
+            return False, said(error)
+        return True, f"{sink.display_address} can be reached; {git}"
 
     def check_git(self) -> tuple[bool, str]:
         """Look for a git that can be used; whether there is one, and what to tell the user."""
@@ -332,12 +347,15 @@ class NilusHook(BaseHook):
 
     def _on_event(self, event: Event, turn: Turn) -> None:
         from airflow_provider_nilus.summary import progress_line
-        from nilus.runtime.events import Adopted, Prepared, Progress
+        from nilus.runtime.events import Adopted, Described, Prepared, Progress
 
         if isinstance(event, Progress):
             self.log.info("%s", progress_line(event))
         elif isinstance(event, Prepared):
             self.log.info("Prepared: load %s, tables %s", ", ".join(event.load_ids) or "none", event.tables)
+        elif isinstance(event, Described):
+            self.log.info("%s (%s) says of itself:\n%s", event.class_name, event.file, event.documentation)
+            self.outcome.documentation = event.documentation
         elif isinstance(event, Adopted):
             turn.adopt(event)
             self.outcome.adopted.append(event)

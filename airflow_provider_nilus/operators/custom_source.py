@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_nilus import assets
+from airflow_provider_nilus import assets, rendered_fields
 from airflow_provider_nilus.links import CommitLink
 
 if TYPE_CHECKING:
@@ -70,15 +70,18 @@ class NilusCustomSourceOperator(BaseOperator):
         "selected_resources",
         "state_key",
         "interval",
+        "source_doc",
     )
     template_ext: Sequence[str] = (".yaml", ".yml")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "workflow": "yaml",
-        "repo": "py",
-        "source": "py",
-        "sink": "py",
+        "repo": "yaml",
+        "source": "yaml",
+        "sink": "yaml",
+        "source_doc": "md",
     }
     ui_color = "#d7ecef"
+    ui_fgcolor = "#0d3a40"
     operator_extra_links = (CommitLink(),)
 
     def __init__(
@@ -127,6 +130,7 @@ class NilusCustomSourceOperator(BaseOperator):
         self.python = python
         where = f"{self.dag_id}." if self.has_dag() else ""  # type: ignore[no-untyped-call]
         self.outlets = assets.with_alias(self.outlets, f"nilus.{where}{self.task_id}")
+        self.source_doc: str | None = None
         self.ran: dict[str, str] = {}
         self._hook: NilusHook | None = None
         self._rendered: dict[str, Any] = {}
@@ -158,8 +162,21 @@ class NilusCustomSourceOperator(BaseOperator):
         finally:
             self.ran = {"repository": hook.outcome.repository, "commit": hook.outcome.commit}
             metrics.send(hook.outcome, dag_id=self.dag_id, task_id=self.task_id)
+            self._document(hook.outcome.documentation)
         self.outlets = assets.emit(self.outlets, hook.outcome, context)
+        # Sends the rendered fields once more, `source_doc` among them. Not after a failure: a retry has replaced the
+        # task instance by then.
+        self.overwrite_rtif_after_execution = self.source_doc is not None
         return result
+
+    def _document(self, documentation: str) -> None:
+        """Let the source speak for itself where the DAG's author did not: in the rendered fields, and to OpenLineage.
+
+        The DAG that Airflow shows is made from its file, and no repository is read for that, so the page of the DAG
+        itself cannot have it.
+        """
+        if documentation and not (self.doc_md or self.doc or self.doc_rst or self.doc_yaml or self.doc_json):
+            self.source_doc = self.doc_md = documentation
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage what is about to be read."""
@@ -203,11 +220,11 @@ class NilusCustomSourceOperator(BaseOperator):
         Airflow stores the fields as they are after rendering and shows them in its UI.
         """
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        for name in ("workflow", "repo", "source", "sink", "source_env"):
+        for name in rendered_fields.FIELDS:
             value = getattr(self, name)
             self._rendered[name] = copy.deepcopy(value)
             if value is not None:
-                setattr(self, name, _redacted(name, value))
+                setattr(self, name, rendered_fields.redacted(name, value))
 
     def _value(self, name: str) -> Any:
         return self._rendered.get(name, getattr(self, name))
@@ -289,32 +306,6 @@ class NilusCustomSourceOperator(BaseOperator):
             environment=self.environment,
             python=self.python,
         )
-
-
-def _redacted(name: str, value: Any) -> Any:
-    """Return what may be shown of a rendered field: documents without secrets, of the environment the names alone."""
-    from nilus.redaction import redact_options
-
-    if name == "source_env":
-        return dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
-    if isinstance(value, str):
-        return _redacted_text(value)
-    return redact_options(value) if isinstance(value, Mapping) else "***"
-
-
-def _redacted_text(text: str) -> str:
-    """Return a document's text without secrets; one that cannot be read is not shown at all."""
-    import yaml
-
-    from nilus.document import load_document
-    from nilus.errors import NilusError
-    from nilus.redaction import redact_options
-
-    try:
-        document = load_document(text)
-    except NilusError:
-        return "*** (a document that cannot be read)"
-    return str(yaml.safe_dump(redact_options(document), sort_keys=False, allow_unicode=True))
 
 
 def _iso(value: datetime | None) -> str | None:

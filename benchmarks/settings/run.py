@@ -34,17 +34,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a load worker for each core": {"config": {"load": {"workers": CORES}}},
     "files between steps compressed": {"config": {"data_writer": {"disable_compression": False}}},
     "page-size 5,000": {"source": {"page_size": 5_000}},
+    "loader-file-size 100,000": {"sink": {"loader_file_size": 100_000}},
     "loader-file-size 1,000,000": {"sink": {"loader_file_size": 1_000_000}},
+    "load files as those that are kept": {"kept": True},
+    "load files as those that are not": {"kept": False},
     "load files: jsonl": {"sink": {"loader_file_format": "jsonl"}},
 }
 
 
 def measure(name: str, batching: str, case: Case) -> None:
     """Run with one setting in this process, and print what it took."""
-    from nilus.runtime import pipeline
+    from nilus.runtime import destinations, pipeline
 
     changed = SETTINGS[name]
     made = job(case)
+    if "kept" in changed:
+        sink: Any = type(destinations.sink(made.sink, find=lambda _: None))  # type: ignore[arg-type,return-value]
+        sink.keeps_files = changed["kept"]
     made = replace(
         made,
         batching=batching,

@@ -31,7 +31,8 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("benchmarks", "benchmarks/thro
 import report  # noqa: E402 - lies beside the benchmarks
 from ways import WAYS, Case, can, count  # noqa: E402
 
-SHAPES = ("simple", "rich", "wide", "long", "deep", "mixed")
+SHAPES = ("simple", "rich", "wide", "long", "deep", "mixed", "lists", "frames", "arrow")
+"""The last three are simple rows that come in lists, DataFrames and Arrow tables."""
 SINKS = ("duckdb", "postgres", "parquet", "iceberg")
 PLAIN = "dlt, as it comes"
 SHARE = {"wide": 0.05, "long": 0.05, "deep": 0.25}

@@ -166,8 +166,8 @@ WAYS: dict[str, Callable[[Case], Callable[[], Any]]] = {
 
 
 def can(way: str, shape: str, sink: str) -> bool:
-    """Tell whether a way is defined: the floor is DuckDB's, and has no idea of a column of mixed types."""
-    return way != "floor" or (sink == "duckdb" and shape != "mixed")
+    """Tell whether a way is defined: the floor is DuckDB's, and takes rows one by one whose columns have one type."""
+    return way != "floor" or (sink == "duckdb" and shape not in ("mixed", "lists", "frames", "arrow"))
 
 
 def count(case: Case) -> int:

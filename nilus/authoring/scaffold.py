@@ -90,7 +90,8 @@ from airflow.sdk import DAG
 
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
 
-with DAG("$name", schedule="@hourly", start_date=datetime(2026, 1, 1), catchup=False):
+with DAG("$name", schedule="@hourly", start_date=datetime(2026, 1, 1), catchup=False, doc_md=__doc__):
+    # A task without doc_md of its own shows the source's docstring, among its rendered templates, once it has run.
     NilusCustomSourceOperator(task_id="load_$name", workflow="$name.yaml")
 '''
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Final
 
 from dlt.common.data_writers import writers
@@ -33,7 +33,14 @@ _COLLECTED_AFTER = 20_000
 
 
 @contextmanager
-def batched(source: DltSource, mode: str, file_format: str | None, *, page_size: int = MAX_ROWS) -> Iterator[None]:
+def batched(
+    source: DltSource,
+    mode: str,
+    file_format: str | None,
+    *,
+    page_size: int = MAX_ROWS,
+    table_writer: type[TableWriter] = TableWriter,
+) -> Iterator[None]:
     """Extract and normalize `source` by column for the time of the block.
 
     Not from several threads at once: what is stood in for belongs to the process.
@@ -43,9 +50,12 @@ def batched(source: DltSource, mode: str, file_format: str | None, *, page_size:
         mode: `auto`, or `off` for dlt's own way throughout.
         page_size: the largest number of rows that are written together, and not more than a file is to have.
         file_format: of the load files. Columns are written as parquet; for other formats rows are only taken in lists.
+        table_writer: writes parquet files as the sink loads them; one of its own is used in both modes.
     """
     if mode == OFF:
-        yield
+        own = table_writer is not TableWriter
+        with _item(writers.WRITER_SPECS, table_writer.writer_spec(), table_writer) if own else nullcontext():
+            yield
         return
     by_column = file_format == "parquet" and json._impl_name == "orjson"
     settings = {"resources": resources_in_lists(source), "page_size": page_size, "defers_sets": by_column}
@@ -56,8 +66,8 @@ def batched(source: DltSource, mode: str, file_format: str | None, *, page_size:
         if by_column:
             stack.enter_context(_attribute(storage, "ExtractorItemStorage", BoundedStorage))
             stack.enter_context(_attribute(worker, "JsonLItemsNormalizer", ColumnNormalizer))
-            for writer in (ColumnWriter, TableWriter):
-                stack.enter_context(_item(writers.WRITER_SPECS, writer.writer_spec(), writer))
+            stack.enter_context(_item(writers.WRITER_SPECS, ColumnWriter.writer_spec(), ColumnWriter))
+            stack.enter_context(_item(writers.WRITER_SPECS, table_writer.writer_spec(), table_writer))
         else:
             log.info("Rows are normalized one by one: load files are %s, not parquet", file_format or "of dlt's choice")
         yield

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from dlt.common.data_writers.writers import (
     DataWriter,
@@ -13,6 +13,7 @@ from dlt.common.data_writers.writers import (
     ParquetDataWriter,
     TypedJsonlListWriter,
 )
+from dlt.common.schema.typing import TColumnSchema
 from dlt.extract.storage import ExtractorItemStorage
 
 from nilus.runtime.column_chunk import ColumnChunk
@@ -22,8 +23,13 @@ from nilus.runtime.raw_column import NotRows, typed_json
 BUFFER_BYTES = 12_000_000
 """Rows are written when they take about as much memory, even if they are fewer than page-size."""
 
+GROUP_ROWS = 122_880
+GROUP_BYTES = 24_000_000
+"""Rows of a parquet file are in groups of so many rows, as in a DuckDB file, or of about so much memory."""
+
 _SAMPLED = 16
 _NESTED_LIMIT = 100
+_NESTING = frozenset({dict, list, tuple})
 
 
 class ColumnWriter(TypedJsonlListWriter):
@@ -46,7 +52,46 @@ class ColumnWriter(TypedJsonlListWriter):
 
 
 class TableWriter(ParquetDataWriter):
-    """Writes rows and Arrow tables, in the order in which they come, into one parquet file."""
+    """Writes rows and Arrow tables, in the order in which they come, into one parquet file.
+
+    Where the file is kept, each table is a row group. Where it is only loaded from, and so is not compressed,
+    tables are collected to larger ones: each group costs its reader as much as many rows do.
+
+    Attributes:
+        group_rows, group_bytes: of such a group, at most.
+    """
+
+    group_rows: ClassVar[int] = GROUP_ROWS
+    group_bytes: ClassVar[int] = GROUP_BYTES
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._held: list[Any] = []
+        self._held_rows = 0
+        self._held_bytes = 0
+
+    @classmethod
+    def arrow_schema(cls, columns: Mapping[str, TColumnSchema], capabilities: Any, timezone: str) -> Any:
+        """Return the Arrow schema of the files of a table.
+
+        Args:
+            columns: of the table; those without a type are left out.
+            capabilities: the destination's.
+            timezone: of timestamps that have one.
+        """
+        from dlt.common.libs.pyarrow import columns_to_arrow
+
+        return columns_to_arrow(dict(columns), capabilities, timezone)
+
+    def write_header(self, columns_schema: Any) -> None:
+        """Begin a file; called by dlt."""
+        self.schema = self.arrow_schema(columns_schema, self._caps, self.timestamp_timezone)
+        self.nested_indices = [name for name, column in columns_schema.items() if column["data_type"] == "json"]
+        self.writer = self._create_writer(self.schema)
+
+    @property
+    def _is_kept(self) -> bool:
+        return self.parquet_format.compression != "none"
 
     def write_data(self, items: Sequence[Any]) -> None:
         """Write rows and tables; called by dlt. A table has the columns of the file or the first of them."""
@@ -55,15 +100,43 @@ class TableWriter(ParquetDataWriter):
             if isinstance(item, dict):
                 rows.append(item)
                 continue
-            if rows:
-                super().write_data(rows)
-                rows = []
-            self._write_table(item)
+            self._write_rows(rows)
+            rows = []
+            self._hold(self._complete(item))
+        self._write_rows(rows)
+
+    def write_footer(self) -> None:
+        """Write what is still held; called by dlt before the file is closed."""
+        self._write_held()
+        super().write_footer()
+
+    def _create_writer(self, schema: Any) -> Any:
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+        if self._is_kept:
+            return super()._create_writer(schema)
+        # The file is read once and deleted: what makes files small and searchable takes longer than all else here.
+        return pq.ParquetWriter(
+            self._f,
+            schema,
+            version=self.parquet_format.version,
+            flavor=self.parquet_format.flavor,
+            coerce_timestamps=self.parquet_format.coerce_timestamps,
+            allow_truncated_timestamps=self.parquet_format.allow_truncated_timestamps,
+            use_compliant_nested_type=self.parquet_format.use_compliant_nested_type,
+            compression="none",
+            use_dictionary=[name for name in schema.names if name == "_dlt_load_id"],
+            write_statistics=False,
+        )
+
+    def _write_rows(self, rows: list[Any]) -> None:
         if rows:
+            self._write_held()
             super().write_data(rows)
 
-    def _write_table(self, table: Any) -> None:
-        import pyarrow as pa  # type: ignore[import-untyped]
+    def _complete(self, table: Any) -> Any:
+        """Return a table with all columns of the file, in its order."""
+        import pyarrow as pa
 
         arrays = []
         for field in self.schema or ():
@@ -72,11 +145,27 @@ class TableWriter(ParquetDataWriter):
                 arrays.append(pa.nulls(table.num_rows, field.type))
             else:
                 arrays.append(table.column(index))
-        complete = pa.Table.from_arrays(arrays, schema=self.schema)
-        self.items_count += complete.num_rows
-        self.writer.write_table(  # type: ignore[union-attr]
-            complete, row_group_size=self.parquet_format.row_group_size
-        )
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _hold(self, table: Any) -> None:
+        self.items_count += table.num_rows
+        room = table.num_rows if self._is_kept else self.group_rows - self._held_rows
+        for part in (table.slice(0, room), table.slice(room)):
+            if not part.num_rows:
+                continue
+            self._held.append(part)
+            self._held_rows += part.num_rows
+            self._held_bytes += part.nbytes
+            if self._is_kept or self._held_rows >= self.group_rows or self._held_bytes > self.group_bytes:
+                self._write_held()
+
+    def _write_held(self) -> None:
+        import pyarrow as pa
+
+        if self._held:
+            group = pa.concat_tables(self._held)
+            self._held, self._held_rows, self._held_bytes = [], 0, 0
+            self.writer.write_table(group, row_group_size=self.parquet_format.row_group_size)  # type: ignore[union-attr]
 
     @classmethod
     def writer_spec(cls) -> FileWriterSpec:
@@ -127,5 +216,6 @@ def _size(value: Any) -> float:
     size = float(sys.getsizeof(value))
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
     if parts:
-        size += sum(map(_size, islice(parts, _NESTED_LIMIT))) * max(1.0, len(parts) / _NESTED_LIMIT)
+        sized = sys.getsizeof if _NESTING.isdisjoint(map(type, parts)) else _size
+        size += sum(map(sized, islice(parts, _NESTED_LIMIT))) * max(1.0, len(parts) / _NESTED_LIMIT)
     return size

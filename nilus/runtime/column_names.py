@@ -43,14 +43,18 @@ class OneName:
         Raises:
             SourceError: two columns of a row or table get one name.
         """
-        seen = self._seen
-        for row in item if isinstance(item, list) else (item,):
-            if is_frame(row):
-                self._check(tuple(as_arrow(row).schema.names))
-            elif isinstance(row, Mapping):
+        rows = item if isinstance(item, list) else (item,)
+        if not self._is_flattened and set(map(type, rows)) == {dict}:
+            for names in set(map(tuple, rows)) - self._seen:
+                self._check(names)
+            return item
+        for row in rows:
+            if isinstance(row, Mapping):
                 names = tuple(self._flattened(row)) if self._is_flattened else tuple(row)
-                if names not in seen:
+                if names not in self._seen:
                     self._check(names)
+            elif is_frame(row):
+                self._check(tuple(as_arrow(row).schema.names))
         return item
 
     def _flattened(self, row: Mapping[Any, Any], inside: str = "") -> Iterator[str]:

@@ -91,14 +91,14 @@ class ColumnNormalizer(JsonLItemsNormalizer):
             NotColumnar: dlt has to do it row by row; the schema may have been changed until then.
         """
         import pyarrow as pa  # type: ignore[import-untyped]
-        from dlt.common.libs.pyarrow import columns_to_arrow
 
         normalizer = self._columnar(table_name)
         columns = self._named(table_name, chunk, normalizer)
         update = self._decide_types(table_name, chunk, columns, normalizer)
         known = self.schema.get_table_columns(table_name)
         capabilities = self.config.destination_capabilities
-        fields = columns_to_arrow(known, capabilities, get_context_timezone_name())
+        writer: type[TableWriter] = self.item_storage.writer_cls  # type: ignore[assignment]
+        fields = writer.arrow_schema(known, capabilities, get_context_timezone_name())
         arrays = {
             normalizer.c_dlt_load_id: pa.repeat(pa.scalar(self.load_id, pa.string()), chunk.rows),
             normalizer.c_dlt_id: random_ids(chunk.rows),

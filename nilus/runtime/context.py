@@ -76,7 +76,6 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
         "data_writer": {
             "disable_compression": True,
             "buffer_max_items": job.source.page_size,
-            "file_max_items": job.sink.loader_file_size,
         },
         "extract": {
             "workers": job.source.extract_parallelism,
@@ -121,6 +120,19 @@ def _set_nested(values: dict[str, Any], path: list[str], value: str) -> None:
             child = values[part] = {}
         values = child
     values[path[-1]] = value
+
+
+def write_files(values: dict[str, Any], *, rows: int, compressed: bool) -> None:
+    """Let dlt write load files as they suit the sink.
+
+    Args:
+        values: what `config_values` returned, in use.
+        rows: the largest number of rows of a file.
+        compressed: whether parquet files are compressed.
+    """
+    values["data_writer"]["file_max_items"] = rows
+    if not compressed:
+        values["data_writer"]["compression"] = "none"
 
 
 def empty_staging_afterwards(values: dict[str, Any]) -> None:

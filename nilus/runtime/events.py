@@ -74,6 +74,16 @@ class Adopted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Described:
+    """The source's class is loaded; `documentation` is what it says of itself. Sent if it says something."""
+
+    kind: ClassVar[str] = "described"
+    class_name: str
+    file: str
+    documentation: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """The package is normalized; its load id enters the journal next."""
 
@@ -112,10 +122,10 @@ class Failed:
 
 
 Question: TypeAlias = Unsettled | PackageRequest
-Event: TypeAlias = Progress | Question | Adopted | Prepared | Loaded | Failed
+Event: TypeAlias = Progress | Question | Adopted | Described | Prepared | Loaded | Failed
 
 _KINDS: dict[str, type[Event]] = {
-    cls.kind: cls for cls in (Progress, Unsettled, PackageRequest, Adopted, Prepared, Loaded, Failed)
+    cls.kind: cls for cls in (Progress, Unsettled, PackageRequest, Adopted, Described, Prepared, Loaded, Failed)
 }
 
 

@@ -64,6 +64,7 @@ class SinkSpec:
 
     `dataset` is the schema; `table` the table part of a `schema.table` destination, used only where the contract
     allows. `strategy` is `incremental-strategy`. `display_address` is the address as it may be shown.
+    `loader_file_size` is None where the workflow leaves it to the sink.
     """
 
     address: str
@@ -74,7 +75,7 @@ class SinkSpec:
     full_refresh: bool = False
     partition_by: list[dict[str, Any]] = field(default_factory=list)
     cluster_by: list[str] = field(default_factory=list)
-    loader_file_size: int = 100_000
+    loader_file_size: int | None = None
     loader_file_format: str | None = None
     staging_bucket: str | None = None
     credentials: dict[str, Any] = field(default_factory=dict)

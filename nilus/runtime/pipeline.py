@@ -24,6 +24,7 @@ from nilus.runtime import (
     batching,
     call,
     destinations,
+    documentation,
     failures,
     frame_columns,
     hints,
@@ -39,7 +40,7 @@ from nilus.runtime import (
     type_hints,
 )
 from nilus.runtime.channel import Channel
-from nilus.runtime.context import config_values, empty_staging_afterwards, isolated, scheduled
+from nilus.runtime.context import config_values, empty_staging_afterwards, isolated, scheduled, write_files
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
@@ -108,8 +109,10 @@ def run(job: Job, channel: Channel) -> Loaded:
         destination = sink.destination()
         job = replace(job, sink=sink.spec)
         file_format = sink.file_format(destination)
+        write_files(config, rows=sink.file_rows, compressed=sink.keeps_files)
         with seconds.of("source"):
             found = find(job.source.address)
+            documentation.tell(found, channel)
             what = reading.decide(job, handles_incrementality=found.handles_incrementality)
         with scheduled(what.start, what.end):
             with seconds.of("source"):
@@ -175,7 +178,7 @@ def _load(run: _Loading) -> Loaded:
     if load_ids:
         if run.job.keeps_packages:
             _store(run, load_ids, start)
-        with run.seconds.of("load"), run.sink.exclusive():
+        with run.seconds.of("load"), run.sink.exclusive(), run.sink.connected(run.pipeline):
             _load_packages(run, settlement, tables, load_ids)
         run.sink.loaded()
     else:
@@ -211,7 +214,7 @@ def _loaded_before(run: _Loading, settlement: recovery.Settlement) -> Loaded:
 
 def _settle(run: _Loading) -> recovery.Settlement:
     """Settle what earlier tries left, and give dlt the schema and the state to start from."""
-    with run.seconds.of("settle"), run.sink.exclusive():
+    with run.seconds.of("settle"), run.sink.exclusive(), run.sink.connected(run.pipeline):
         run.pipeline.sync_destination()
         stored_schema.restore(run.pipeline, run.source.schema.name)
         run.sink.finish_loads(run.pipeline)
@@ -283,8 +286,10 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
     """Extract and normalize; return the rows of each table, and the load ids."""
     propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
     DataItemNormalizer.update_normalizer_config(run.source.schema, propagate_load_id)
-    page_size = min(run.job.source.page_size, run.job.sink.loader_file_size)
-    with batching.batched(run.source, run.job.batching, run.file_format, page_size=page_size):
+    page_size = min(run.job.source.page_size, run.sink.file_rows)
+    with batching.batched(
+        run.source, run.job.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
+    ):
         with run.seconds.of("extract"):
             run.pipeline.extract(
                 run.source,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterator
+from itertools import islice
 from typing import Any, ClassVar
 
 from dlt.common.exceptions import PipelineException
@@ -29,7 +30,10 @@ from dlt.extract.pipe import ForkPipe, Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 
 from nilus.runtime.chunk_files import estimated_bytes
+from nilus.runtime.column_names import OneName
+from nilus.runtime.frame_columns import FrameColumns
 from nilus.runtime.incremental import Cursor
+from nilus.runtime.last_step import LastStep
 from nilus.runtime.rows import SetsToLists
 from nilus.runtime.type_hints import CastFrames
 from nilus.runtime.window import Window
@@ -40,6 +44,8 @@ MAX_SECONDS = 1.0
 """A list is handed on when it has so many rows, takes about so much memory, or is so old."""
 
 _FIRST_ROWS = 64
+_MOMENT = 0.05
+"""Seconds in which rows are taken together that nothing looks at in between."""
 _OWN_MODULES = "nilus.runtime."
 _DLT_ERRORS = (PipelineException, ExtractorException, DltSourceException, PipeException)
 
@@ -127,36 +133,66 @@ class _RowLists:
 
     def run(self) -> Generator[Any, None, None]:
         """Yield lists of rows that are through, and everything else as it came."""
-        clock = time.monotonic
-        steps = self._steps
         try:
-            for item in self._items:
-                step = self._last
-                result: Any = item
-                meta = None
-                if steps and type(item) in (dict, list):
-                    result, step, meta = self._through(item)
-                    if result is None:
-                        continue
-                if type(result) is dict and step == self._last and meta is None:
-                    self._rows.append(result)
-                elif _is_rows(result) and step == self._last and meta is None:
-                    self._rows.extend(result)
-                else:
-                    yield from self._flush()
-                    if result is item and (not steps or type(item) not in (dict, list)):
-                        yield item
-                    else:
-                        # What is no row has not been through the steps that take lists.
-                        behind = steps[-1][0] if step == self._last and steps else step
-                        yield ResolvablePipeItem(result, behind, self._pipe, meta)
-                    continue
-                if len(self._rows) >= self._limit or clock() - self._since > MAX_SECONDS:
-                    yield from self._flush()
+            yield from self._stepped() if self._steps else self._plain()
             yield from self._flush()
         finally:
             if inspect.isgenerator(self._items):
                 self._items.close()
+
+    def _plain(self) -> Iterator[Any]:
+        """Take items that no step looks at: rows as many at a time as come in a moment, anything else by itself."""
+        clock = time.monotonic
+        count = 1
+        while True:
+            started = clock()
+            items = list(islice(self._items, min(count, self._limit - len(self._rows))))
+            if not items:
+                return
+            if set(map(type, items)) == {dict}:
+                self._rows.extend(items)
+                count = count * 2 if clock() - started < _MOMENT else 1
+            else:
+                count = 1
+                for item in items:
+                    if _is_rows(item):
+                        self._rows.extend(item)
+                    elif type(item) is dict:
+                        self._rows.append(item)
+                    else:
+                        yield from self._flush()
+                        yield item
+            yield from self._flush_if_due()
+
+    def _stepped(self) -> Iterator[Any]:
+        """Put each item through the steps before the next is asked for."""
+        for item in self._items:
+            step = self._last
+            result: Any = item
+            meta = None
+            if type(item) in (dict, list):
+                result, step, meta = self._through(item)
+                if result is None:
+                    continue
+            if type(result) is dict and step == self._last and meta is None:
+                self._rows.append(result)
+            elif _is_rows(result) and step == self._last and meta is None:
+                self._rows.extend(result)
+            else:
+                yield from self._flush()
+                if type(item) not in (dict, list):
+                    yield item
+                else:
+                    # What is no row has not been through the steps that take lists.
+                    behind = self._steps[-1][0] if step == self._last else step
+                    yield ResolvablePipeItem(result, behind, self._pipe, meta)
+                continue
+            yield from self._flush_if_due()
+
+    def _flush_if_due(self) -> Iterator[ResolvablePipeItem]:
+        if len(self._rows) >= self._limit or time.monotonic() - self._since > MAX_SECONDS:
+            return self._flush()
+        return iter(())
 
     def _through(self, item: Any) -> tuple[Any, int, Any]:
         """Put an item through the steps; return what came out, behind which step, and with what metadata."""
@@ -230,8 +266,12 @@ def _leaves_alone(step: Any, following: list[tuple[int, Any]]) -> bool:
         return True
     if isinstance(step, CastFrames):
         return True
-    return isinstance(step, SetsToLists) and all(
-        isinstance(other, (SetsToLists, CastFrames))
-        or (isinstance(other, IncrementalResourceWrapper) and other.incremental is None)
-        for _, other in following
+    return isinstance(step, SetsToLists) and all(_sees_no_sets(other) for _, other in following)
+
+
+def _sees_no_sets(step: Any) -> bool:
+    if isinstance(step, LastStep):
+        return all(isinstance(change, (OneName, FrameColumns)) for change in step.changes)
+    return isinstance(step, (SetsToLists, CastFrames)) or (
+        isinstance(step, IncrementalResourceWrapper) and step.incremental is None
     )

@@ -44,6 +44,13 @@ class Target:
         """dlt's data type."""
         return str(self.column["data_type"])
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the load file has texts."""
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        return bool(pa.types.is_string(self.arrow_type))
+
 
 def typed_column(raw: RawColumn, rows: int, target: Target, normalizer: DataItemNormalizer) -> Any:
     """Return an Arrow array of `target.arrow_type` with the values of `raw`.
@@ -93,7 +100,7 @@ def _offset(raw: RawColumn, target: Target) -> Any:
 
 def _moment_of_text(raw: RawColumn, target: Target) -> Any:
     """Read texts as points in time where all of them are written in the one way that needs no second thought."""
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
     if not target.timezone or get_context_timezone() is not UTC:
@@ -190,6 +197,8 @@ def _converted(value: Any, target: Target, normalizer: DataItemNormalizer) -> An
         return normalize_timezone(value, target.timezone)
     if data_type == "json" and not isinstance(value, str):
         return json.dumps(value)
+    if data_type in ("decimal", "wei") and target.is_text:
+        return str(value)
     return value
 
 

@@ -293,8 +293,9 @@ def test_azure_logs_in_with_a_key_a_token_a_principal_or_a_connection_string(con
     assert sink.credentials == expected
 
 
-def test_our_own_type_takes_credentials_and_fills_in_keys():
-    extra = {"address": "s3://lake", "credentials": json.dumps({"endpoint_url": "http://minio:9000"})}
+@pytest.mark.parametrize("name", ["secret_credentials", "credentials"])
+def test_our_own_type_takes_credentials_and_fills_in_keys(name):
+    extra = {"address": "s3://lake", name: json.dumps({"endpoint_url": "http://minio:9000"})}
     sink = resolve(connection("nilus", login="AK", password="SK-secret", extra=extra), "dataos://c/raw")
     assert sink.address == "s3://lake/raw"
     assert sink.credentials == {

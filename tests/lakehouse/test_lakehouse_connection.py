@@ -11,7 +11,6 @@ from airflow.sdk import Connection
 from airflow_provider_nilus import get_provider_info
 from airflow_provider_nilus.connections import resolve_sink
 from airflow_provider_nilus.hooks.lakehouse import LakehouseHook
-from airflow_provider_nilus.lakehouse_connection import LAKEHOUSE_FIELDS
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 
@@ -46,7 +45,7 @@ def test_a_rest_catalog_gets_client_credentials_and_the_store_its_keys():
         session_token="sess10n",
         region="eu-central-1",
         endpoint="http://minio:9000",
-        properties=json.dumps({"header.X-Iceberg-Access-Delegation": "remote-signing"}),
+        secret_properties=json.dumps({"header.X-Iceberg-Access-Delegation": "remote-signing"}),
     )
     assert sink.display_address == "iceberg+rest://catalog.example.com/api"
     assert Lake(sink.address, sink.credentials).properties == {
@@ -165,17 +164,7 @@ def test_the_form_is_declared_for_airflow_without_importing_a_hook():
         "endpoint",
     }
     secret = {name for name, one in declared["conn-fields"].items() if one["schema"].get("format") == "password"}
-    assert secret == {"secret_access_key", "session_token", "properties"}
-
-
-def test_airflow_3_1_gets_the_same_fields_from_the_hook():
-    pytest.importorskip("wtforms", reason="only Airflow 3.1 has such forms")
-    pytest.importorskip("flask_appbuilder", reason="only Airflow 3.1 has such forms")
-    assert set(LakehouseHook.get_connection_form_widgets()) == set(LAKEHOUSE_FIELDS)
-
-
-def test_what_the_form_hides_and_renames_has_the_names_airflow_3_1_knows():
-    assert set(LakehouseHook.get_ui_field_behaviour()) == {"hidden_fields", "relabeling", "placeholders"}
+    assert secret == {"secret_access_key", "session_token", "secret_properties"}
 
 
 @pytest.fixture

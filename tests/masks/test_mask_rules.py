@@ -74,12 +74,12 @@ def test_a_key_is_in_no_display_of_a_workflow_or_rule():
 def test_rendered_templates_hold_no_key(mask, as_text):
     import yaml
 
-    from airflow_provider_nilus.operators.custom_source import _redacted
+    from airflow_provider_nilus.rendered_fields import redacted
 
     rendered = yaml.safe_dump(document(mask)) if as_text else document(mask)
-    assert KEY not in str(_redacted("workflow", rendered))
+    assert KEY not in str(redacted("workflow", rendered))
     manifest = {"type": "nilus", "spec": document(mask)}
-    assert KEY not in str(_redacted("workflow", yaml.safe_dump(manifest) if as_text else manifest))
+    assert KEY not in str(redacted("workflow", yaml.safe_dump(manifest) if as_text else manifest))
 
 
 @pytest.mark.parametrize("written", [KEY, "{MASK_KEY}", "${MASK_KEY}"])

@@ -6,9 +6,15 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from airflow.sdk import DAG, CronDataIntervalTimetable, CronTriggerTimetable
+from airflow.sdk import DAG
 
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
+
+try:
+    from airflow.sdk import CronDataIntervalTimetable, CronTriggerTimetable
+except ImportError:  # Airflow 3.1
+    from airflow.timetables.interval import CronDataIntervalTimetable
+    from airflow.timetables.trigger import CronTriggerTimetable
 
 UTC = dt.UTC
 BERLIN = ZoneInfo("Europe/Berlin")

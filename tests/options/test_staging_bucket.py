@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nilus.runtime import destinations
-from nilus.runtime.context import config_values, isolated
+from nilus.runtime.context import config_values, isolated, write_files
 from nilus.runtime.job import SinkSpec
 
 ADDRESS = "redshift://user:password@cluster.example.com:5439/database"
@@ -29,7 +29,9 @@ def test_the_files_of_a_load_are_put_into_the_staging_bucket(wanted, s3, s3_buck
     sink = destinations.sink(spec)
     file_format = sink.file_format(sink.destination())
     (tmp_path / "run").mkdir()
-    with isolated(str(tmp_path / "run"), config_values(job, {})):
+    config = config_values(job, {})
+    write_files(config, rows=sink.file_rows, compressed=sink.keeps_files)
+    with isolated(str(tmp_path / "run"), config):
         # Nobody has a warehouse to test with; this destination is told of files and loads nothing.
         warehouse = dlt.destinations.dummy(completed_prob=1.0, loader_file_format=file_format)
         pipeline = dlt.pipeline(

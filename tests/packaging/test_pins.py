@@ -1,4 +1,4 @@
-"""The list of what tests and demo install."""
+"""The lists of what tests and demo install: for the newest Airflow, and for each older one the tests run on."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from packaging.utils import canonicalize_name
 LINE = re.compile(r"(?P<name>[a-z0-9]+(-[a-z0-9]+)*)==(?P<version>[A-Za-z0-9.+!]+)(?: ; (?P<marker>.+))?")
 
 
-@pytest.fixture(scope="module")
-def lines(checkout: Path) -> list[str]:
-    return (checkout / "requirements" / "dev.txt").read_text().splitlines()
+LISTS = sorted((Path(__file__).resolve().parents[2] / "requirements").glob("*.txt"))
+
+
+@pytest.fixture(scope="module", params=LISTS, ids=[file.stem for file in LISTS])
+def lines(request: pytest.FixtureRequest) -> list[str]:
+    return Path(request.param).read_text().splitlines()
 
 
 def test_every_line_is_a_name_and_a_version(lines: list[str]) -> None:
@@ -33,7 +36,7 @@ def test_every_line_is_a_name_and_a_version(lines: list[str]) -> None:
 def test_a_package_has_one_version_on_any_one_python(lines: list[str]) -> None:
     versions: dict[tuple[str, str], set[str]] = defaultdict(set)
     for requirement in map(Requirement, lines):
-        for python in ("3.11", "3.12", "3.13"):
+        for python in ("3.11", "3.12", "3.13", "3.14"):
             environment = {"python_version": python, "python_full_version": f"{python}.4"}
             if requirement.marker is None or requirement.marker.evaluate(environment):
                 versions[requirement.name, python].add(str(requirement.specifier))
@@ -54,9 +57,18 @@ def test_the_list_fulfils_what_the_project_asks_for(checkout: Path, lines: list[
         assert all(map(requirement.specifier.contains, found)), f"{requirement}: pinned is {found}; run `make pins`"
 
 
-def test_what_is_installed_here_is_what_is_pinned(lines: list[str]) -> None:
+def test_every_version_of_airflow_has_a_list_that_pins_it() -> None:
+    pinned = {file.stem: file.read_text().splitlines() for file in LISTS}
+    assert {"airflow-3.1.8", "airflow-3.2.2", "dev"} <= pinned.keys()
+    for name, lines in pinned.items():
+        assert name == "dev" or f"apache-airflow=={name.removeprefix('airflow-')}" in lines, name
+
+
+def test_what_is_installed_here_is_what_is_pinned() -> None:
+    airflow = f"apache-airflow=={version('apache-airflow')}"
+    (pinned,) = (file for file in LISTS if airflow in file.read_text().splitlines())
     wrong = {}
-    for requirement in map(Requirement, lines):
+    for requirement in map(Requirement, pinned.read_text().splitlines()):
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         try:
@@ -65,4 +77,4 @@ def test_what_is_installed_here_is_what_is_pinned(lines: list[str]) -> None:
             found = "nothing"
         if not requirement.specifier.contains(found):
             wrong[str(requirement)] = found
-    assert not wrong, f"expected what requirements/dev.txt pins, found {wrong}; run `make install`"
+    assert not wrong, f"expected what {pinned.name} pins, found {wrong}; run `make install`"

@@ -91,6 +91,12 @@ def test_lineage_hears_which_code_loaded_which_table_with_its_columns_and_rows(l
     assert "description" not in columns["order_id"]
 
 
+def test_lineage_hears_what_the_source_says_of_itself_where_the_dag_says_nothing(lineage):
+    for event in (lineage["3", "COMPLETE"], lineage["broken", "FAIL"]):
+        told = event["job"]["facets"]["documentation"]
+        assert told["description"] == "A source of as many rows as its address says."
+
+
 def test_lineage_of_an_empty_run_names_no_table(lineage):
     assert lineage["0", "COMPLETE"]["outputs"] == []
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from urllib.parse import parse_qs, urlsplit
 
 import nilus
@@ -62,7 +63,30 @@ def mixed(rows):
         yield {"id": i, "value": i if i % 2 else f"text {i}", "price": i * 0.5, "name": f"name {i}"}
 
 
-SHAPES = {"simple": simple, "rich": rich, "wide": wide, "long": long, "deep": deep, "mixed": mixed}
+def lists(rows):
+    left = simple(rows)
+    while page := list(islice(left, 10_000)):
+        yield page
+
+
+def frames(rows):
+    import pandas as pd
+
+    for page in lists(rows):
+        yield pd.DataFrame(page)
+
+
+def arrow(rows):
+    import pyarrow as pa
+
+    for page in lists(rows):
+        yield pa.Table.from_pylist(page)
+
+
+SHAPES = {
+    "simple": simple, "rich": rich, "wide": wide, "long": long, "deep": deep, "mixed": mixed,
+    "lists": lists, "frames": frames, "arrow": arrow,
+}  # fmt: skip
 
 
 class Shop(CustomSource):

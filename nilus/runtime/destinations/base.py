@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from dlt import Pipeline
 
 from nilus.errors import DestinationError
+from nilus.runtime.chunk_files import TableWriter
 from nilus.runtime.job import SinkSpec
 from nilus.runtime.journal import Journal, SqlJournal
 
@@ -29,6 +30,8 @@ class Sink(ABC):
     Attributes:
         name: dlt's name of the destination.
         best_file_format: the format of load files unless the workflow names one; None leaves it to dlt.
+        best_file_rows: rows of a load file unless the workflow says how many.
+        keeps_files: load files are what is kept, not only what is loaded from: they are compressed.
         refusals: patterns of what the destination says when another try cannot help, case ignored.
         exactly_once: whether the journal can remove what an interrupted load left. Where it cannot, a run that appends
             and keeps state is refused, unless its author said `at_least_once`.
@@ -36,11 +39,13 @@ class Sink(ABC):
             `cluster_by`, `staging_bucket`.
         merge_remedy: what to do where the destination cannot merge as asked.
         merges_itself: whether the destination is told to merge and does it its own way.
-        arrow_as_csv: whether Arrow tables are loaded as CSV if the workflow names no format: it holds no bytes.
+        arrow_as_csv: whether Arrow tables may be loaded as CSV, if the workflow asks for it: it holds no bytes.
     """
 
     name: ClassVar[str]
     best_file_format: ClassVar[str | None] = None
+    best_file_rows: ClassVar[int] = 100_000
+    keeps_files: ClassVar[bool] = True
     refusals: ClassVar[tuple[str, ...]] = ()
     exactly_once: ClassVar[bool] = True
     carries_out: ClassVar[frozenset[str]] = frozenset()
@@ -88,6 +93,16 @@ class Sink(ABC):
             )
         return wanted
 
+    @property
+    def file_rows(self) -> int:
+        """The largest number of rows of a load file."""
+        return self.spec.loader_file_size or self.best_file_rows
+
+    @property
+    def table_writer(self) -> type[TableWriter]:
+        """What writes parquet files as the destination loads them."""
+        return TableWriter
+
     def journal(self, pipeline: Pipeline) -> Journal:
         """Return the journal that lives in this sink's dataset."""
         return SqlJournal(pipeline)
@@ -130,6 +145,15 @@ class Sink(ABC):
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the sink for the time of the block, where only one process may write; elsewhere nothing."""
+        yield
+
+    @contextmanager
+    def connected(self, pipeline: Pipeline) -> Iterator[None]:  # noqa: ARG002 - for those that need it
+        """Stay connected for the time of the block, where connecting and leaving costs time; elsewhere nothing.
+
+        Args:
+            pipeline: an active dlt pipeline.
+        """
         yield
 
     @contextmanager

@@ -130,7 +130,7 @@ class CustomSink(Sink):
             options = {
                 "dest_table": self.spec.dataset,
                 "incremental_strategy": self.spec.strategy,
-                "loader_file_size": self.spec.loader_file_size,
+                "loader_file_size": self.file_rows,
             }
             parameters = inspect.signature(function).parameters
             takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

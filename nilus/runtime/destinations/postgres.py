@@ -7,17 +7,29 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nilus.errors import DestinationError
+from nilus.runtime.chunk_files import TableWriter
+from nilus.runtime.copy_files import CopyFileWriter
 from nilus.runtime.destinations.base import ATOMIC
 from nilus.runtime.destinations.server import ServerSink
 
 # deadlock, duplicate schema, table and column, serialization failure, and "tuple concurrently updated"
 _COLLISIONS = frozenset({"40P01", "42P06", "42P07", "42701", "40001", "XX000"})
 
+_COPIED_AT_ONCE = 4
+"""Files of 100,000 rows: a million rows took 10 s, with two at once 18 s, in one file 24 s; with dlt's 20 no less, and
+more memory. Two cores, server included, others at work."""
+
 
 class PostgresSink(ServerSink):
-    """`postgresql://user:password@host:port/database?sslmode=…`; a driver in the scheme is left out."""
+    """`postgresql://user:password@host:port/database?sslmode=…`; a driver in the scheme is left out.
+
+    Files are parquet, and copied. INSERT statements, dlt's own way, take rows one by one, at four times the processor
+    time.
+    """
 
     name: ClassVar[str] = "postgres"
+    best_file_format: ClassVar[str | None] = "parquet"
+    keeps_files: ClassVar[bool] = False
     arrow_as_csv: ClassVar[bool] = True
     refusals: ClassVar[tuple[str, ...]] = (
         "password authentication failed",
@@ -50,11 +62,16 @@ class PostgresSink(ServerSink):
             ) from error
         rest = self.spec.address.partition("://")[2]
         self._check(rest)
-        if self.spec.loader_file_format is not None:
+        if self.spec.loader_file_format not in (None, "parquet"):
             return dlt.destinations.postgres(credentials=f"postgresql://{rest}", **ATOMIC)
         from nilus.runtime.destinations.postgres_copy import PostgresDestination
 
-        return PostgresDestination(credentials=f"postgresql://{rest}", **ATOMIC)
+        return PostgresDestination(credentials=f"postgresql://{rest}", max_parallel_load_jobs=_COPIED_AT_ONCE, **ATOMIC)
+
+    @property
+    def table_writer(self) -> type[TableWriter]:
+        """See `Sink`."""
+        return CopyFileWriter
 
     def collided(self, errors: Sequence[BaseException]) -> bool:
         """See `Sink`. PostgreSQL says it by a conflict in its own catalog, a deadlock, or that the thing exists."""

@@ -1,0 +1,35 @@
+"""What a source says of itself: the docstring that Airflow shows where the DAG has no documentation of its own."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+from nilus.runtime.channel import Channel
+from nilus.runtime.events import Described
+from nilus.runtime.loader import Found
+
+LIMIT: int = 3_000
+"""Characters; of a rendered field Airflow keeps 4,096 unless told otherwise."""
+
+
+def tell(found: Found, channel: Channel) -> None:
+    """Send a source's documentation, if it has any."""
+    text = docstring(found.cls)
+    if text:
+        channel.send(Described(class_name=found.class_name, file=found.file, documentation=text))
+
+
+def docstring(cls: type) -> str:
+    """Return the docstring of a class, else of its module, else of its own `nilus_source`; empty if there is none.
+
+    A long one is cut at `LIMIT`.
+    """
+    own: Any = cls.__dict__.get("nilus_source")
+    for holder in (cls, sys.modules.get(cls.__module__), own):
+        text = getattr(holder, "__doc__", None)
+        if isinstance(text, str) and text.strip():
+            clean = inspect.cleandoc(text)
+            return clean if len(clean) <= LIMIT else f"{clean[: LIMIT - 2].rstrip()} …"
+    return ""
