@@ -14,7 +14,7 @@ import pytest
 from both_ways import Resource, both, difference, run
 from dlt.extract.extract import PipeIterator
 
-from nilus.runtime import chunk_files
+from nilus.runtime import chunk_files, row_lists
 from nilus.runtime.batching import batched
 from nilus.runtime.column_chunk import ColumnChunk
 from nilus.runtime.incremental import Cursor
@@ -338,3 +338,56 @@ def test_rows_are_written_before_they_take_too_much_memory(
     run({"t": Resource([[None]], items=lambda _items: rows)}, tmp_path / "run", "auto")
     assert sum(size for size in sizes if size > 1) == 4000
     assert max(sizes) * 10_000 < 2 * chunk_files.BUFFER_BYTES
+
+
+def test_rows_lists_and_tables_of_one_source_without_steps_keep_their_order(tmp_path: Path) -> None:
+    def make() -> Any:
+        @dlt.resource(name="t")
+        def rows() -> Iterator[Any]:
+            for number in range(0, 600, 6):
+                yield {"id": number}
+                yield {"id": number + 1}
+                yield [{"id": number + 2}, {"id": number + 3}]
+                yield []
+                yield {"id": number + 4}
+                yield dlt.mark.with_table_name({"id": number + 5}, "other")
+
+        return rows
+
+    columns, _ = _same(make, tmp_path)
+    assert len(columns.contents["t"][1][0]) == 500
+    assert len(columns.contents["other"][1][0]) == 100
+
+
+def test_a_source_without_steps_is_asked_for_few_rows_while_they_come_slowly() -> None:
+    pipe = dlt.resource([{"id": 0}], name="t")._pipe
+    asked: list[int] = []
+    now = [0.0]
+
+    def rows() -> Iterator[Any]:
+        for number in range(100):
+            now[0] += 0.4
+            asked.append(number)
+            yield {"id": number}
+
+    lists = row_lists._RowLists(pipe, rows(), 50_000, defers_sets=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_lists.time, "monotonic", lambda: now[0])
+        lists._since = 0.0
+        handed_on = [len(item.item) for item in lists.run()]
+    # Every list is handed on when it is a second old, which is three rows at this pace.
+    assert sum(handed_on) == 100
+    assert max(handed_on) <= 3
+
+
+def test_a_source_that_fails_says_so_whatever_rows_were_taken_together_before(tmp_path: Path) -> None:
+    def make() -> Any:
+        @dlt.resource(name="t")
+        def rows() -> Iterator[Any]:
+            yield from ROWS
+            raise ValueError("the server is gone")
+
+        return rows
+
+    columns, rows = both({"t": Resource([[None]], items=lambda _items: make())}, tmp_path)
+    assert columns.error == rows.error == "ValueError: the server is gone"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nilus.errors import DestinationError
+from nilus.runtime.chunk_files import TableWriter
 from nilus.runtime.context import config_values, isolated
-from nilus.runtime.destinations import sink
+from nilus.runtime.destinations import _SINKS, sink
 from nilus.runtime.destinations.duckdb import DuckDBSink
 from nilus.runtime.destinations.postgres import PostgresSink
 from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
@@ -131,11 +132,18 @@ def test_each_sink_loads_the_format_that_suits_it_unless_the_workflow_names_one(
     for address, wanted, expected in [
         (lake, None, "parquet"),
         (lake, "jsonl", "jsonl"),
-        ("postgresql://u:p@h/d", None, None),
+        ("postgresql://u:p@h/d", None, "parquet"),
+        ("postgresql://u:p@h/d", "parquet", "parquet"),
         ("postgresql://u:p@h/d", "csv", "csv"),
+        ("postgresql://u:p@h/d", "insert_values", "insert_values"),
     ]:
         target = sink(_spec(address, loader_file_format=wanted))
         assert target.file_format(target.destination()) == expected
+
+
+def test_files_that_are_copied_are_written_for_postgres_alone():
+    found = {scheme for scheme in _SINKS if sink(_spec(f"{scheme}://u:p@h/d")).table_writer is not TableWriter}
+    assert found == {"postgres", "postgresql"}
 
 
 def test_a_format_the_sink_does_not_load_is_refused_with_those_it_does(alone, tmp_path):
