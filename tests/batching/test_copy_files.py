@@ -110,6 +110,14 @@ def test_a_file_is_copied_whole_and_in_order_whatever_its_parts(
     assert cursor.fetchall() == list(zip(range(100), texts, texts, strict=True))
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(2)])
+def test_a_slice_of_bytes_is_written_without_what_it_leaves_out(kind: Any) -> None:
+    values = [b"ab", None, b"\x00\xff", b"cd", None, b"ef"]
+    for start in range(len(values)):
+        written = copy_stream._hexadecimal(pa.array(values, kind).slice(start, 3)).to_pylist()
+        assert written == [None if one is None else f"\\x{one.hex()}" for one in values[start : start + 3]]
+
+
 def test_no_more_is_read_than_asked_for(tmp_path: Path) -> None:
     pq.write_table(pa.table({"t": ["x" * 50, "y"]}), tmp_path / "x.parquet")
     with CopyStream(str(tmp_path / "x.parquet")) as stream:

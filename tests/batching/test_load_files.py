@@ -84,7 +84,7 @@ def test_the_rows_of_a_file_are_in_order_whatever_the_groups_are(compressed: boo
 @pytest.mark.parametrize("compressed", [True, False])
 def test_every_row_is_in_one_file(compressed: bool, tmp_path: Path) -> None:
     paths = _written(tmp_path, compressed=compressed, rows=60_000)
-    assert len(paths) > 3
+    assert len(paths) > 1
     ids = [number for path in paths for number in pq.read_table(path).column("id").to_pylist()]
     assert sorted(ids) == list(range(ROWS))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-_PART_BYTES: Final = 1_000_000
-_READ_BYTES: Final = 65_536
 _PART_ROWS: Final = 16_384
+_PART_BYTES: Final = 1_000_000
 """A part of a file has at most so many rows, and takes about so much memory."""
+
+_READ_BYTES: Final = 65_536
+"""What is read of a column at a time, instead of all that a group of rows has of it."""
 
 
 class CopyStream:
@@ -97,7 +99,7 @@ def _without_nul(array: Any) -> Any:
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
     data = array.buffers()[2]
-    # Whoever looks for a byte in it looks at what a slice leaves out too; that is seldom and costs little.
+    # A slice shares its data with what it leaves out: one that is found there is looked for in vain below, no more.
     if data is None or b"\x00" not in memoryview(data).tobytes():
         return array
     return pc.replace_substring(array, "\x00", "")
