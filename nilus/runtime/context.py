@@ -125,14 +125,19 @@ def _set_nested(values: dict[str, Any], path: list[str], value: str) -> None:
 def write_files(values: dict[str, Any], *, rows: int, compressed: bool) -> None:
     """Let dlt write load files as they suit the sink.
 
+    What is extracted is not parted: dlt normalizes files in the order of their names, which it draws, and the first row
+    it sees decides on the type of a column.
+
     Args:
         values: what `config_values` returned, in use.
         rows: the largest number of rows of a file.
         compressed: whether parquet files are compressed.
     """
-    values["data_writer"]["file_max_items"] = rows
+    extracted = values["data_writer"]
+    extracted["buffer_max_items"] = min(extracted["buffer_max_items"], rows)
     if not compressed:
-        values["data_writer"]["compression"] = "none"
+        extracted["compression"] = "none"
+    values.setdefault("normalize", {})["data_writer"] = {**extracted, "file_max_items": rows}
 
 
 def empty_staging_afterwards(values: dict[str, Any]) -> None:

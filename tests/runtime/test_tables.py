@@ -193,7 +193,7 @@ def test_sizes_of_the_workflow_reach_dlt(run_duckdb):
         def sizes():
             yield {
                 "buffer": nilus.config["data_writer.buffer_max_items"],
-                "file": nilus.config["data_writer.file_max_items"],
+                "file": nilus.config["normalize.data_writer.file_max_items"],
                 "workers": nilus.config["extract.workers"],
             }
             yield from ({"n": n} for n in range(30))
