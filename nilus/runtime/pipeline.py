@@ -178,7 +178,7 @@ def _load(run: _Loading) -> Loaded:
     if load_ids:
         if run.job.keeps_packages:
             _store(run, load_ids, start)
-        with run.seconds.of("load"), run.sink.exclusive(), run.sink.connected(run.pipeline):
+        with run.seconds.of("load"), run.sink.exclusive():
             _load_packages(run, settlement, tables, load_ids)
         run.sink.loaded()
     else:
@@ -214,7 +214,7 @@ def _loaded_before(run: _Loading, settlement: recovery.Settlement) -> Loaded:
 
 def _settle(run: _Loading) -> recovery.Settlement:
     """Settle what earlier tries left, and give dlt the schema and the state to start from."""
-    with run.seconds.of("settle"), run.sink.exclusive(), run.sink.connected(run.pipeline):
+    with run.seconds.of("settle"), run.sink.exclusive():
         run.pipeline.sync_destination()
         stored_schema.restore(run.pipeline, run.source.schema.name)
         run.sink.finish_loads(run.pipeline)

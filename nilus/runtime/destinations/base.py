@@ -148,15 +148,6 @@ class Sink(ABC):
         yield
 
     @contextmanager
-    def connected(self, pipeline: Pipeline) -> Iterator[None]:  # noqa: ARG002 - for those that need it
-        """Stay connected for the time of the block, where connecting and leaving costs time; elsewhere nothing.
-
-        Args:
-            pipeline: an active dlt pipeline.
-        """
-        yield
-
-    @contextmanager
     def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:  # noqa: ARG002 - for those that need it
         """Hold the staging tables of a source for the time of the block.
 

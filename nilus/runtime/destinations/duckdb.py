@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from dlt import Pipeline
-
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import ATOMIC, Sink
 from nilus.runtime.destinations.turns import make_folder, turn, unusable
@@ -131,12 +129,6 @@ class DuckDBSink(Sink):
         """
         with turn(self.path, "DuckDB", remedy=_REMEDY):
             wait_for(self._can_be_opened, f"another process that has opened {self.path}", remedy=_REMEDY)
-            yield
-
-    @contextmanager
-    def connected(self, pipeline: Pipeline) -> Iterator[None]:
-        """Keep the file open: dlt opens and closes it with every file it loads, and DuckDB writes it out each time."""
-        with pipeline.sql_client():
             yield
 
     def _can_be_opened(self) -> bool:
