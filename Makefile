@@ -96,10 +96,11 @@ bench: install
 docs: install
 	$(VENV_PYTHON) -m mkdocs build --strict
 
-# Renews the pinned list from pyproject.toml; then `make install` and `make test`.
+# Renews the pinned lists from pyproject.toml; then `make install` and `make test`.
 pins: install
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 	  --extra all --group dev pyproject.toml --output-file $(PINS)
+	$(VENV_PYTHON) requirements/matrix.py --pins
 
 system-packages:
 	@requirements/system-packages
