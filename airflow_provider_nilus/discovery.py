@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
 from airflow_provider_nilus.outcome import Outcome
+from airflow_provider_nilus.secrets import hide, of_workflow
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.state.record import Record
@@ -39,7 +40,7 @@ class DiscoveryHook(NilusHook):
         from nilus import repository
 
         options = options or RunOptions()
-        self._register_secrets(workflow)
+        hide(*of_workflow(workflow, self.source_env))
         outcome = self.outcome = Outcome()
         outcome.read(workflow)
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:

@@ -1,4 +1,4 @@
-"""Which texts of a run are secret, and the forms in which they may turn up."""
+"""Which texts of a run are secret, the forms in which they may turn up, and how Airflow is told of them."""
 
 from __future__ import annotations
 
@@ -57,3 +57,19 @@ def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
         *(os.environ.get(name, "") for name in {PASSWORD, *filter(looks_secret, filled)}),
         *(fill(key, {**os.environ, **source_env})[0] for key in mask_rule.keys(workflow.source.mask)),
     ]
+
+
+def hide(*secrets: str) -> None:
+    """Have Airflow hide the secrets, in all their forms, wherever they turn up."""
+    from airflow.sdk.log import mask_secret
+
+    for secret in secrets:
+        for form in forms(secret):
+            mask_secret(form)
+
+
+def redacted(text: str) -> str:
+    """Return the text without the secrets that Airflow was told of."""
+    from airflow.providers.common.compat.sdk import redact
+
+    return str(redact(text))

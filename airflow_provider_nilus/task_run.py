@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow.sdk import Context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,31 @@ class TaskRun:
     interval_end: str | None = None
     keyed_by_name: bool = False
 
+    @classmethod
+    def of(cls, context: Context, *, state_key: str | None = None) -> TaskRun:
+        """Return the run that a task's context is about.
+
+        Args:
+            context: Airflow's.
+            state_key: name of the state; None for `dag_id.task_id`, with the map index when the task is mapped.
+        """
+        ti: Any = context["ti"]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        mapped = "" if map_index < 0 else f".{map_index}"
+        start, end = data_interval(context)
+        return cls(
+            state_key=state_key or f"{ti.dag_id}.{ti.task_id}{mapped}",
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            map_index=map_index,
+            run_id=ti.run_id,
+            run_type=_text(getattr(context.get("dag_run"), "run_type", None)) or "manual",
+            try_number=ti.try_number,
+            logical_date=_iso(context.get("logical_date")),
+            interval_start=start,
+            interval_end=end,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -43,3 +74,29 @@ class RunOptions:
     first_try: int = 1
     environment: str | None = None
     python: str | None = None
+
+
+def data_interval(context: Context) -> tuple[str | None, str | None]:
+    """Return start and end of the run's data interval as ISO 8601 with offset; None where the run has none."""
+    return _iso(context.get("data_interval_start")), _iso(context.get("data_interval_end"))
+
+
+def first_try(context: Context, *, retries: int) -> int:
+    """Return the number of the first try since the task instance was made or cleared.
+
+    As Airflow counts: clearing sets the limit of tries to the tries so far plus the retries.
+
+    Args:
+        context: Airflow's.
+        retries: the task's.
+    """
+    ti: Any = context["ti"]
+    return int(getattr(ti, "max_tries", retries) or retries) - retries + 1
+
+
+def _iso(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat()
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(getattr(value, "value", value))

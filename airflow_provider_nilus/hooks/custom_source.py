@@ -18,11 +18,12 @@ from airflow.sdk import BaseHook
 from airflow_provider_nilus.environment_access import EnvironmentAccess
 from airflow_provider_nilus.outcome import Outcome
 from airflow_provider_nilus.repository_access import RepositoryAccess
+from airflow_provider_nilus.secrets import hide, of_workflow, redacted
+from airflow_provider_nilus.sink_access import SinkAccess
 from airflow_provider_nilus.task_run import RunOptions as RunOptions
 from airflow_provider_nilus.task_run import TaskRun as TaskRun
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.connections import ResolvedSink
     from airflow_provider_nilus.package_store import PackageStore
     from airflow_provider_nilus.process import ChildProcess
     from airflow_provider_nilus.state.start import Start
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.state.turn import Turn
     from nilus.environment import Environment
     from nilus.repository import Checkout
-    from nilus.runtime.events import Event, Loaded, Question
+    from nilus.runtime.events import Loaded
     from nilus.runtime.job import Job
     from nilus.workflow import Repo, Workflow
 
@@ -95,7 +96,7 @@ class NilusHook(BaseHook):
 
         options = options or RunOptions()
         started = time.monotonic()
-        self._register_secrets(workflow)
+        hide(*of_workflow(workflow, self.source_env))
         self._packages = self._package_store(task_run)
         outcome = self.outcome = Outcome()
         outcome.read(workflow)
@@ -197,7 +198,7 @@ class NilusHook(BaseHook):
         if not there:
             return False, said(git)
         try:
-            sink = self._sink(f"dataos://{self.nilus_conn_id}")
+            sink = self._sinks().resolve(f"dataos://{self.nilus_conn_id}")
             reach(sink)
         except NilusError as error:
             return False, said(error)
@@ -225,18 +226,12 @@ class NilusHook(BaseHook):
         options = options or RunOptions()
         access = EnvironmentAccess(
             get_connection=self.get_connection,
-            mask=self._mask,
+            mask=hide,
             environment=options.environment,
             python=options.python,
         )
 
-        def sink() -> tuple[str | None, ...]:
-            sink = self._sink_of(workflow)
-            # A lakehouse's catalog and warehouse have addresses of their own.
-            others = (value for value in sink.credentials.values() if isinstance(value, str) and "://" in value)
-            return sink.address, workflow.sink.staging_bucket, *others
-
-        return access.prepare(base_dir, checkout.path, sink)
+        return access.prepare(base_dir, checkout.path, lambda: self._sinks().addresses(workflow))
 
     def terminate(self) -> None:
         """End the child and everything it started; safe from a signal handler."""
@@ -253,8 +248,11 @@ class NilusHook(BaseHook):
             git_conn_id=self.git_conn_id,
             source_env=self.source_env,
             get_connection=self.get_connection,
-            mask=self._mask,
+            mask=hide,
         )
+
+    def _sinks(self) -> SinkAccess:
+        return SinkAccess(source_env=self.source_env, get_connection=self.get_connection, mask=hide)
 
     @staticmethod
     def _package_store(task_run: TaskRun) -> PackageStore | None:
@@ -280,42 +278,20 @@ class NilusHook(BaseHook):
             task_run,
             dataclasses.replace(options, first_try=self._first_try(options)),
             begun,
-            sink=self._sink_of(workflow),
+            sink=self._sinks().of(workflow),
             env_names=sorted(self.source_env),
             keeps_packages=self._packages is not None,
             **where,
         )
 
-    def _sink_of(self, workflow: Workflow) -> ResolvedSink:
-        from nilus.runtime.address import fill, fold
-
-        return self._sink(
-            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
-            region=workflow.sink.aws_region,
-            endpoint=workflow.sink.aws_endpoint,
-        )
-
-    def _sink(self, address: str, *, region: str | None = None, endpoint: str | None = None) -> ResolvedSink:
-        """Resolve a sink's address, and have Airflow hide the secrets in it."""
-        from airflow_provider_nilus.connections import resolve_sink
-        from airflow_provider_nilus.settings import deployment_settings
-
-        sink = resolve_sink(
-            address,
-            home=deployment_settings().home,
-            get_connection=self.get_connection,
-            region=region,
-            endpoint=endpoint,
-        )
-        self._mask(*sink.secrets)
-        return sink
-
     def _run_child(self, job: Job, turn: Turn, environment: Environment) -> Loaded | None:
         """Run the child; None if it has to be run again, from another record."""
+        from airflow_provider_nilus.conversation import Conversation
         from airflow_provider_nilus.process import ChildProcess, child_environ
         from airflow_provider_nilus.supervisor import Supervisor
         from nilus.errors import ProcessError, StateConflict
 
+        conversation = Conversation(turn, self.outcome, self._packages, self.log.info)
         self._child = ChildProcess(
             job,
             environ=environment.variables(child_environ(os.environ, self.source_env)),
@@ -323,9 +299,9 @@ class NilusHook(BaseHook):
             program=environment.program,
             extra_args=self.child_args,
             logger=logging.getLogger(__name__),
-            on_event=lambda event: self._on_event(event, turn),
-            answer=lambda question: self._answer(question, turn),
-            mask=self._redact,
+            on_event=conversation.hear,
+            answer=conversation.answer,
+            mask=redacted,
             lost=Supervisor().gone,
         )
         if self._terminated:
@@ -345,56 +321,9 @@ class NilusHook(BaseHook):
         finally:
             self.outcome.peak_memory_bytes = self._child.peak_memory_bytes
 
-    def _on_event(self, event: Event, turn: Turn) -> None:
-        from airflow_provider_nilus.summary import progress_line
-        from nilus.runtime.events import Adopted, Described, Prepared, Progress
-
-        if isinstance(event, Progress):
-            self.log.info("%s", progress_line(event))
-        elif isinstance(event, Prepared):
-            self.log.info("Prepared: load %s, tables %s", ", ".join(event.load_ids) or "none", event.tables)
-        elif isinstance(event, Described):
-            self.log.info("%s (%s) says of itself:\n%s", event.class_name, event.file, event.documentation)
-            self.outcome.documentation = event.documentation
-        elif isinstance(event, Adopted):
-            turn.adopt(event)
-            self.outcome.adopted.append(event)
-
-    def _answer(self, question: Question, turn: Turn) -> dict[str, Any]:
-        """Tell what Airflow knows of the task instances that journal entries belong to; bring or keep a package."""
-        from airflow_provider_nilus import task_states
-        from nilus.runtime.events import PackageRequest
-
-        if isinstance(question, PackageRequest):
-            return self._packages.answer(question) if self._packages is not None else {"packages": []}
-        if question.taking_back:
-            turn.take_back()
-        landed = [entry for entry in question.entries if entry["landed"]]
-        return {**task_states.of_entries(question.entries), "moved": bool(landed) and turn.moved(landed)}
-
     @staticmethod
     def _cleared(task_run: TaskRun, run_ids: list[str]) -> list[str]:
         from airflow_provider_nilus import task_states
 
         states = task_states.states(task_run.dag_id, task_run.task_id, task_run.map_index, run_ids)
         return [run_id for run_id, state in states.items() if task_states.is_to_run_again(state)]
-
-    def _register_secrets(self, workflow: Workflow) -> None:
-        from airflow_provider_nilus.secrets import of_workflow
-
-        self._mask(*of_workflow(workflow, self.source_env))
-
-    def _mask(self, *secrets: str) -> None:
-        from airflow.sdk.log import mask_secret
-
-        from airflow_provider_nilus.secrets import forms
-
-        for secret in secrets:
-            for form in forms(secret):
-                mask_secret(form)
-
-    @staticmethod
-    def _redact(text: str) -> str:
-        from airflow.providers.common.compat.sdk import redact
-
-        return str(redact(text))

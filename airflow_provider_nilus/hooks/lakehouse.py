@@ -42,7 +42,7 @@ class LakehouseHook(NilusHook):
         from nilus.errors import NilusError
 
         try:
-            sink = self._sink(f"dataos://{self.nilus_conn_id}")
+            sink = self._sinks().resolve(f"dataos://{self.nilus_conn_id}")
         except NilusError as error:
             return False, said(error)
         try:

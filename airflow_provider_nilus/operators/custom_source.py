@@ -12,8 +12,6 @@ from airflow_provider_nilus import assets, rendered_fields
 from airflow_provider_nilus.links import CommitLink
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import jinja2
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
@@ -238,39 +236,16 @@ class NilusCustomSourceOperator(BaseOperator):
     def _task_run(self, context: Context) -> TaskRun:
         from airflow_provider_nilus.hooks.custom_source import TaskRun
 
-        ti: Any = context["ti"]
-        dag_run: Any = context.get("dag_run")
-        map_index = -1 if ti.map_index is None else ti.map_index
-        mapped = "" if map_index < 0 else f".{map_index}"
-        return TaskRun(
-            state_key=self.state_key or f"{ti.dag_id}.{ti.task_id}{mapped}",
-            dag_id=ti.dag_id,
-            task_id=ti.task_id,
-            map_index=map_index,
-            run_id=ti.run_id,
-            run_type=_text(getattr(dag_run, "run_type", None)) or "manual",
-            try_number=ti.try_number,
-            logical_date=_iso(context.get("logical_date")),
-            interval_start=_iso(context.get("data_interval_start")),
-            interval_end=_iso(context.get("data_interval_end")),
-        )
-
-    def _first_try(self, context: Context) -> int:
-        """Return the number of the first try since the task instance was made or cleared.
-
-        As Airflow counts: clearing sets the limit of tries to the tries so far plus the retries.
-        """
-        ti: Any = context["ti"]
-        retries = self.retries or 0
-        return int(getattr(ti, "max_tries", retries) or retries) - retries + 1
+        return TaskRun.of(context, state_key=self.state_key)
 
     def _options(self, context: Context) -> RunOptions:
         from airflow_provider_nilus.hooks.custom_source import RunOptions
+        from airflow_provider_nilus.task_run import data_interval, first_try
         from nilus.errors import WorkflowError
 
         interval: tuple[str, str] | None = None
         if self.interval == "data_interval":
-            start, end = _iso(context.get("data_interval_start")), _iso(context.get("data_interval_end"))
+            start, end = data_interval(context)
             interval = (start, end) if start and end else None
         elif isinstance(self.interval, list | tuple) and len(self.interval) == 2:
             interval = (self.interval[0], self.interval[1])
@@ -300,17 +275,9 @@ class NilusCustomSourceOperator(BaseOperator):
             interval=interval,
             backfill=self.backfill,
             on_rerun=self.on_rerun,
-            first_try=self._first_try(context),
+            first_try=first_try(context, retries=self.retries or 0),
             at_least_once=self.at_least_once,
             batching=self.batching,
             environment=self.environment,
             python=self.python,
         )
-
-
-def _iso(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat()
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(getattr(value, "value", value))

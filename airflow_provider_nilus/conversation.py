@@ -1,0 +1,58 @@
+"""What a child tells while it runs, and what it is told when it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_nilus.outcome import Outcome
+    from airflow_provider_nilus.package_store import PackageStore
+    from airflow_provider_nilus.state.turn import Turn
+    from nilus.runtime.events import Event, Question
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One run's conversation with its child.
+
+    Args:
+        turn: the run's turn at the record.
+        outcome: where what becomes known is noted.
+        packages: where the deployment keeps what was extracted; None if it does not.
+        log: called as `logging.Logger.info` is, with what is for the task's log.
+    """
+
+    turn: Turn
+    outcome: Outcome
+    packages: PackageStore | None
+    log: Callable[..., None]
+
+    def hear(self, event: Event) -> None:
+        """Log what the child reports, and note what is to be known later."""
+        from airflow_provider_nilus.summary import progress_line
+        from nilus.runtime.events import Adopted, Described, Prepared, Progress
+
+        if isinstance(event, Progress):
+            self.log("%s", progress_line(event))
+        elif isinstance(event, Prepared):
+            self.log("Prepared: load %s, tables %s", ", ".join(event.load_ids) or "none", event.tables)
+        elif isinstance(event, Described):
+            self.log("%s (%s) says of itself:\n%s", event.class_name, event.file, event.documentation)
+            self.outcome.documentation = event.documentation
+        elif isinstance(event, Adopted):
+            self.turn.adopt(event)
+            self.outcome.adopted.append(event)
+
+    def answer(self, question: Question) -> dict[str, Any]:
+        """Tell what Airflow knows of the task instances that journal entries belong to; bring or keep a package."""
+        from airflow_provider_nilus import task_states
+        from nilus.runtime.events import PackageRequest
+
+        if isinstance(question, PackageRequest):
+            return self.packages.answer(question) if self.packages is not None else {"packages": []}
+        if question.taking_back:
+            self.turn.take_back()
+        landed = [entry for entry in question.entries if entry["landed"]]
+        return {**task_states.of_entries(question.entries), "moved": bool(landed) and self.turn.moved(landed)}
