@@ -207,9 +207,12 @@ def _source_s_own(errors: list[BaseException], checkout: Path) -> BaseException:
 def _normalize_error(errors: list[BaseException]) -> SourceError:
     job = next((inner for inner in errors if isinstance(inner, NormalizeJobFailed)), None)
     inner = _root(errors)
-    table = f" of table {job.job_id.partition('.')[0]!r}" if job else ""
+    if inner is job and job.__context__ is not None:
+        inner = _root([job.__context__])
+    # The file that dlt names is the one it read last: what is written may be another table's, kept until the end.
+    table = _table_being_written(errors) or (job.job_id.partition(".")[0] if job else "")
     return SourceError(
-        f"The extracted rows{table} cannot be normalized: {_text(inner)}",
+        f"The extracted rows{f' of table {table!r}' if table else ''} cannot be normalized: {_text(inner)}",
         expected="rows that fit the table's schema and its contract",
         found=type(inner).__name__,
         remedy="correct the rows, the column hints or the schema contract; nothing was loaded",

@@ -5,19 +5,15 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.destination.exceptions import DestinationException
 from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema.utils import get_write_disposition
 from dlt.extract import DltSource
-from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import SourceError
 from nilus.runtime import (
@@ -40,52 +36,17 @@ from nilus.runtime import (
     type_hints,
 )
 from nilus.runtime.channel import Channel
-from nilus.runtime.context import config_values, empty_staging_afterwards, isolated, scheduled, write_files
-from nilus.runtime.destinations.base import Sink
+from nilus.runtime.context import config_values, isolated, scheduled, write_files
 from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
 from nilus.runtime.job import Job
 from nilus.runtime.journal import Journal
+from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
 from nilus.runtime.misuse import explained
 from nilus.runtime.pandas_import import without_pandas
 from nilus.runtime.progress import ProgressCollector
 
 log = logging.getLogger("nilus")
-
-_INTERNAL_PREFIX = "_dlt_"
-_LOAD_ATTEMPTS = 5
-
-
-@dataclass
-class _Seconds:
-    """Seconds of each step, in the order they ran."""
-
-    steps: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def of(self, step: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.steps[step] = round(self.steps.get(step, 0.0) + time.monotonic() - started, 3)
-
-
-@dataclass(frozen=True)
-class _Loading:
-    """What the steps of a run share, once the source has been called."""
-
-    job: Job
-    channel: Channel
-    found: loader.Found
-    source: DltSource
-    sink: Sink
-    what: reading.Reading
-    pipeline: dlt.Pipeline
-    file_format: str | None
-    config: dict[str, Any]
-    seconds: _Seconds
-    masks: masking.Masking | None
 
 
 def run(job: Job, channel: Channel) -> Loaded:
@@ -98,7 +59,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     Raises:
         NilusError: the run failed; what it says is meant for the task log.
     """
-    seconds = _Seconds()
+    seconds = Seconds()
     checkout = Path(job.checkout)
     import_roots(Path(job.base_dir), checkout, job.extra_path)
     config = config_values(job, os.environ)
@@ -122,7 +83,7 @@ def run(job: Job, channel: Channel) -> Loaded:
                 frame_columns.apply(
                     source,
                     job.source.type_hints,
-                    keeps_nested=bool(destination.capabilities().supports_nested_types),
+                    keeps_nested=bool(destination.capabilities().supports_nested_types) and file_format != "csv",
                     is_csv=sink.arrow_as_csv and file_format in (None, "csv"),
                 )
             where = failures.Where(
@@ -131,7 +92,7 @@ def run(job: Job, channel: Channel) -> Loaded:
             with failures.said(where):
                 pipeline = _pipeline(job, channel, destination, sink.staging_files(), Path(job.work_dir) / "pipelines")
                 return _load(
-                    _Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds, masks)
+                    Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds, masks)
                 )
 
 
@@ -162,7 +123,7 @@ def _call(found: loader.Found, job: Job, what: reading.Reading) -> tuple[DltSour
     return source, masks
 
 
-def _load(run: _Loading) -> Loaded:
+def _load(run: Loading) -> Loaded:
     settlement = _settle(run)
     if settlement.done is not None:
         return _loaded_before(run, settlement)
@@ -171,7 +132,7 @@ def _load(run: _Loading) -> Loaded:
     state = pipeline_state.plain(dict(run.pipeline.state.get("sources", {})))
     if run.what.warns_of_state:
         pipeline_state.warn_of_unkept(state, start, run.source)
-    tables = _tables(run, rows, load_ids)
+    tables = tables_of(run, rows, load_ids)
     if not (tables or run.job.sink.full_refresh or (run.what.keeps_state and pipeline_state.differs(state, start))):
         load_ids = []
     run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
@@ -179,14 +140,14 @@ def _load(run: _Loading) -> Loaded:
         if run.job.keeps_packages:
             _store(run, load_ids, start)
         with run.seconds.of("load"), run.sink.exclusive():
-            _load_packages(run, settlement, tables, load_ids)
+            load_packages(run, settlement, tables, load_ids)
         run.sink.loaded()
     else:
         log.info("Nothing new: no rows, and no change of state")
     return _result(run, load_ids, tables, state)
 
 
-def _result(run: _Loading, load_ids: list[str], tables: dict[str, dict[str, Any]], state: dict[str, Any]) -> Loaded:
+def _result(run: Loading, load_ids: list[str], tables: dict[str, dict[str, Any]], state: dict[str, Any]) -> Loaded:
     return Loaded(
         load_ids=load_ids,
         tables=tables,
@@ -200,7 +161,7 @@ def _result(run: _Loading, load_ids: list[str], tables: dict[str, dict[str, Any]
     )
 
 
-def _loaded_before(run: _Loading, settlement: recovery.Settlement) -> Loaded:
+def _loaded_before(run: Loading, settlement: recovery.Settlement) -> Loaded:
     """Return the result of an earlier try of this very run, which loaded everything and died after that."""
     done = settlement.done
     rows = run.sink.journal(run.pipeline).rows(done.load_id) if done else {}
@@ -212,7 +173,7 @@ def _loaded_before(run: _Loading, settlement: recovery.Settlement) -> Loaded:
     return _result(run, [done.load_id] if done else [], tables, settlement.state)
 
 
-def _settle(run: _Loading) -> recovery.Settlement:
+def _settle(run: Loading) -> recovery.Settlement:
     """Settle what earlier tries left, and give dlt the schema and the state to start from."""
     with run.seconds.of("settle"), run.sink.exclusive():
         run.pipeline.sync_destination()
@@ -236,15 +197,15 @@ def _settle(run: _Loading) -> recovery.Settlement:
     return settlement
 
 
-def _store(run: _Loading, load_ids: list[str], start: dict[str, Any]) -> None:
+def _store(run: Loading, load_ids: list[str], start: dict[str, Any]) -> None:
     """Keep what was extracted where another worker finds it."""
     with run.seconds.of("store"):
         for load_id in load_ids:
-            described = package.describe(run.pipeline, load_id, run.job, run.what, source=_code(run), state=start)
+            described = package.describe(run.pipeline, load_id, run.job, run.what, source=run.code, state=start)
             package_recovery.store(run.channel, *described)
 
 
-def _recovered(run: _Loading, journal: Journal) -> recovery.Settlement | None:
+def _recovered(run: Loading, journal: Journal) -> recovery.Settlement | None:
     """Load what was extracted and not loaded; return what is settled if an earlier try of this very run is complete."""
     done = package_recovery.recover(run.job, run.what, journal, run.channel, lambda stored: _fetched(run, stored))
     run.pipeline.activate()
@@ -256,7 +217,7 @@ def _recovered(run: _Loading, journal: Journal) -> recovery.Settlement | None:
     return recovery.Settlement(state, frozenset({*run.job.known_load_ids, done.load_id}), done=done)
 
 
-def _fetched(run: _Loading, stored: package_recovery.Stored) -> package_recovery.Load:
+def _fetched(run: Loading, stored: package_recovery.Stored) -> package_recovery.Load:
     """Bring a package into a pipeline of its own; return what loads it."""
     found = stored.package
     folder = Path(run.job.work_dir) / "packages" / found.load_id
@@ -268,21 +229,21 @@ def _fetched(run: _Loading, stored: package_recovery.Stored) -> package_recovery
 
     def load(known: frozenset[str]) -> None:
         pipeline.activate()
-        tables = _tables(loading, {}, [found.load_id])
-        _load_packages(loading, recovery.Settlement({}, known), tables, [found.load_id], source=found.source)
+        tables = tables_of(loading, {}, [found.load_id])
+        load_packages(loading, recovery.Settlement({}, known), tables, [found.load_id], source=found.source)
         run.pipeline.schemas.save_schema(pipeline.default_schema)
 
     return load
 
 
-def _reloadable(run: _Loading) -> set[str]:
+def _reloadable(run: Loading) -> set[str]:
     """Return the tables into which the same rows may be loaded again: the replaced and the merged ones."""
     name = run.source.schema.name
     known = run.pipeline.schemas[name].tables if name in run.pipeline.schemas else {}
     return {table for table in known if get_write_disposition(known, table) != "append"}
 
 
-def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
+def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
     """Extract and normalize; return the rows of each table, and the load ids."""
     propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
     DataItemNormalizer.update_normalizer_config(run.source.schema, propagate_load_id)
@@ -309,58 +270,3 @@ def _extract(run: _Loading) -> tuple[dict[str, int], list[str]]:
             remedy="return one source, not several, from nilus_source",
         )
     return dict(normalized.row_counts) if normalized else {}, load_ids
-
-
-def _code(run: _Loading) -> str:
-    return f"{run.found.file}:{run.found.class_name}"
-
-
-def _load_packages(
-    run: _Loading,
-    settlement: recovery.Settlement,
-    tables: dict[str, dict[str, Any]],
-    load_ids: list[str],
-    *,
-    source: str | None = None,
-) -> None:
-    """Enter the load in the journal, look whether another run did so as well, and load."""
-    with ExitStack() as held:
-        if any(table["write_disposition"] != "append" for table in tables.values()):
-            held.enter_context(run.sink.staging(run.pipeline, run.source.name))
-            empty_staging_afterwards(run.config)
-        journal = run.sink.journal(run.pipeline)
-        journal.enter(run.job.run, run.what, load_ids, source=source or _code(run))
-        if run.what.keeps_state:
-            recovery.confirm(run.job, settlement, load_ids, journal, run.channel)
-        for attempt in range(1, _LOAD_ATTEMPTS + 1):
-            try:
-                stored_schema.make_missing_tables(run.pipeline, tables)
-                run.pipeline.load().raise_on_failed_jobs()
-            except (PipelineStepFailed, DestinationException) as error:
-                errors = failures.chain(error)
-                if attempt == _LOAD_ATTEMPTS or failures.is_of_job(errors) or not run.sink.collided(errors):
-                    raise
-                log.info("Another run makes the same tables in this moment: loading again when it is done")
-                if attempt == 1:
-                    held.enter_context(run.sink.tables(run.pipeline))
-            else:
-                return
-
-
-def _tables(run: _Loading, rows: dict[str, int], load_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the source's tables that the packages load, those among them that get no rows, but are emptied."""
-    loaded = dict.fromkeys(
-        job.job_file_info.table_name
-        for load_id in load_ids
-        for job in run.pipeline.get_load_package_info(load_id).jobs["new_jobs"]
-    )
-    known = run.pipeline.schemas[run.source.schema.name].tables if loaded else {}
-    return {
-        table: {
-            "rows": rows.get(table, 0),
-            "write_disposition": get_write_disposition(known, table),
-            "columns": {name: column.get("data_type") for name, column in known[table]["columns"].items()},
-        }
-        for table in sorted(loaded)
-        if not table.startswith(_INTERNAL_PREFIX)
-    }

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from nilus.errors import NilusError
+from nilus.errors import NilusError, SourceError
 
 DELTA = "?table_format=delta"
 ORDERS = """
@@ -81,6 +81,40 @@ def test_child_tables_are_folders_of_their_own_and_carry_the_load_id(run):
     }
     for table in run.lake.tables():
         assert set(run.lake.read(table).column("_dlt_load_id").to_pylist()) == set(loaded.load_ids)
+
+
+BYTES = """
+    def orders():
+        yield {"id": 1, "secret": b"\\x00\\xff"}
+
+    class Shop(CustomSource):
+        def nilus_source(self, uri, table, **kwargs):
+            return [nilus.resource([{"id": 1}], name="others"), nilus.resource(orders, name="orders")]
+"""
+
+
+def test_bytes_in_csv_are_refused_and_the_table_that_has_them_is_named(make_runner):
+    run = make_runner("file")
+    with pytest.raises(SourceError, match=r"rows of table 'orders' cannot be normalized: .*'secret' contains bytes"):
+        run(BYTES, loader_file_format="csv")
+    assert run.lake.tables() == []
+
+
+NESTED = """
+    import pyarrow
+
+    class Shop(CustomSource):
+        def nilus_source(self, uri, table, **kwargs):
+            rows = pyarrow.table({"id": [1, 2], "items": [[{"sku": "a"}], None], "of": [{"b": 1}, {"b": 2}]})
+            return nilus.resource([rows], name="orders")
+"""
+
+
+def test_nested_columns_of_tables_are_json_in_csv(make_runner):
+    run = make_runner("file")
+    run(NESTED, loader_file_format="csv")
+    rows = sorted(run.lake.rows("orders"), key=lambda row: row["id"])
+    assert [(row["items"], row["of"]) for row in rows] == [('[{"sku":"a"}]', '{"b":1}'), ("", '{"b":2}')]
 
 
 FRAMES = """

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from run_fixture import PipelineRunner
 from sql_tables import SINKS, SqlTables
+from typed_tables import TYPED, TypedTables
 
 
 @pytest.fixture
@@ -25,3 +26,9 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTables:
 def duckdb(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTables:
     """DuckDB, where the sink does not matter."""
     return SINKS["duckdb"](request, tmp_path)
+
+
+@pytest.fixture(params=list(TYPED))
+def typed(request: pytest.FixtureRequest, tmp_path: Path) -> TypedTables:
+    """Each kind of sink."""
+    return TYPED[request.param](request, tmp_path)

@@ -1,0 +1,116 @@
+"""A run's load: its packages entered in the journal and loaded, and the tables they fill."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dlt
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.schema.utils import get_write_disposition
+from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from nilus.runtime import failures, loader, masking, reading, recovery, stored_schema
+from nilus.runtime.channel import Channel
+from nilus.runtime.context import empty_staging_afterwards
+from nilus.runtime.destinations.base import Sink
+from nilus.runtime.job import Job
+
+log = logging.getLogger("nilus")
+
+_INTERNAL_PREFIX = "_dlt_"
+_LOAD_ATTEMPTS = 5
+
+
+@dataclass
+class Seconds:
+    """Seconds of each step, in the order they ran."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        """Count what is done inside to the step."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.steps[step] = round(self.steps.get(step, 0.0) + time.monotonic() - started, 3)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What the steps of a run share, once the source has been called."""
+
+    job: Job
+    channel: Channel
+    found: loader.Found
+    source: DltSource
+    sink: Sink
+    what: reading.Reading
+    pipeline: dlt.Pipeline
+    file_format: str | None
+    config: dict[str, Any]
+    seconds: Seconds
+    masks: masking.Masking | None
+
+    @property
+    def code(self) -> str:
+        """Where the source is: file and class."""
+        return f"{self.found.file}:{self.found.class_name}"
+
+
+def load_packages(
+    run: Loading,
+    settlement: recovery.Settlement,
+    tables: dict[str, dict[str, Any]],
+    load_ids: list[str],
+    *,
+    source: str | None = None,
+) -> None:
+    """Enter the load in the journal, look whether another run did so as well, and load."""
+    with ExitStack() as held:
+        if any(table["write_disposition"] != "append" for table in tables.values()):
+            held.enter_context(run.sink.staging(run.pipeline, run.source.name))
+            empty_staging_afterwards(run.config)
+        journal = run.sink.journal(run.pipeline)
+        journal.enter(run.job.run, run.what, load_ids, source=source or run.code)
+        if run.what.keeps_state:
+            recovery.confirm(run.job, settlement, load_ids, journal, run.channel)
+        for attempt in range(1, _LOAD_ATTEMPTS + 1):
+            try:
+                stored_schema.make_missing_tables(run.pipeline, tables)
+                run.pipeline.load().raise_on_failed_jobs()
+            except (PipelineStepFailed, DestinationException) as error:
+                errors = failures.chain(error)
+                if attempt == _LOAD_ATTEMPTS or failures.is_of_job(errors) or not run.sink.collided(errors):
+                    raise
+                log.info("Another run makes the same tables in this moment: loading again when it is done")
+                if attempt == 1:
+                    held.enter_context(run.sink.tables(run.pipeline))
+            else:
+                return
+
+
+def tables_of(run: Loading, rows: dict[str, int], load_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the source's tables that the packages load, those among them that get no rows, but are emptied."""
+    loaded = dict.fromkeys(
+        job.job_file_info.table_name
+        for load_id in load_ids
+        for job in run.pipeline.get_load_package_info(load_id).jobs["new_jobs"]
+    )
+    known = run.pipeline.schemas[run.source.schema.name].tables if loaded else {}
+    return {
+        table: {
+            "rows": rows.get(table, 0),
+            "write_disposition": get_write_disposition(known, table),
+            "columns": {name: column.get("data_type") for name, column in known[table]["columns"].items()},
+        }
+        for table in sorted(loaded)
+        if not table.startswith(_INTERNAL_PREFIX)
+    }
