@@ -124,9 +124,9 @@ def lines(shape: str, sink: str, found: dict[str, dict[str, Any]]) -> list[tuple
 def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="100000", help="several to see the growth (default: 100000)")
-    parser.add_argument("--runs", type=int, default=3, help="turns (default: 3)")
-    parser.add_argument("--plain-rows", type=int, default=50_000, help=f"of `{PLAIN}` (default: 50000)")
+    parser.add_argument("--rows", default="1000000", help="several to see the growth (default: 1000000)")
+    parser.add_argument("--runs", type=int, default=5, help="turns (default: 5)")
+    parser.add_argument("--plain-rows", type=int, default=100_000, help=f"of `{PLAIN}` (default: 100000)")
     parser.add_argument("--shapes", default="simple,rich", help=f"of {','.join(SHAPES)} (default: simple,rich)")
     parser.add_argument("--sinks", default=",".join(SINKS), help="(default: all)")
     parser.add_argument("--ways", default=";".join(WAYS), help="(default: all)")

@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 from dlt.common.json import PUA_START_UTF8_MAGIC, custom_pua_decode_nested, custom_pua_encode
 
+from nilus.runtime.json_texts import json_texts
 from nilus.runtime.rows import sets_to_lists
 
 NULL: Final = "null"
@@ -234,10 +235,9 @@ def _zone(values: Sequence[Any], has_none: bool) -> Any:
 
 
 def _nested(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
-    dumps = orjson.dumps
     try:
         # Without OPT_NON_STR_KEYS: two keys may become the same text, which only reading it back settles.
-        texts = [None if value is None else dumps(value, _encode, _OPTIONS) for value in values]
+        texts = json_texts(values, lambda value: orjson.dumps(value, _encode, _OPTIONS))
     except TypeError:
         return None
     return _array(NESTED, texts, "string")
