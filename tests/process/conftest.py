@@ -165,7 +165,11 @@ class Parent:
 
     def output(self) -> str:
         """Wait for the end and return standard output; errors of the script fail the test."""
-        out, err = self.process.communicate(timeout=60)
+        try:
+            out, err = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            pytest.fail(f"the script does not end: {self.process.communicate()}")
         assert self.process.returncode == 0, (self.process.returncode, out, err)
         return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import resource
@@ -110,5 +111,7 @@ def measured(child: ChildProcess, *_: str) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever waits for this gives up after 60 s, and shows where it stood.
+    faulthandler.dump_traceback_later(50)
     mode, entry, job, trace, *arguments = sys.argv[1:]
     globals()[mode](make(entry, Path(job), trace), *arguments)
