@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from nilus.errors import WorkflowError
@@ -82,15 +84,15 @@ def test_rendered_templates_hold_no_key(mask, as_text):
     assert KEY not in str(redacted("workflow", yaml.safe_dump(manifest) if as_text else manifest))
 
 
-@pytest.mark.parametrize("written", [KEY, "{MASK_KEY}", "${MASK_KEY}"])
+@pytest.mark.parametrize("written", ["{key}", "{{MASK_KEY}}", "${{MASK_KEY}}"])
 @pytest.mark.parametrize("by", ["source_env", "worker"])
 def test_airflow_s_masker_hears_of_every_key(monkeypatch, written, by):
-    from airflow_provider_nilus.hooks.custom_source import NilusHook
+    from airflow_provider_nilus.secrets import hide, of_workflow, redacted
 
+    key = f"key-{uuid4().hex}"
     if by == "worker":
-        monkeypatch.setenv("MASK_KEY", KEY)
-    hook = NilusHook(source_env={"MASK_KEY": KEY} if by == "source_env" else {})
-    heard: list[str] = []
-    monkeypatch.setattr(hook, "_mask", lambda *secrets: heard.extend(secrets))
-    hook._register_secrets(Workflow.parse(document({"ssn": f"hmac:{written}"})))
-    assert KEY in heard
+        monkeypatch.setenv("MASK_KEY", key)
+    source_env = {"MASK_KEY": key} if by == "source_env" else {}
+    assert key in redacted(f"with {key} in it")
+    hide(*of_workflow(Workflow.parse(document({"ssn": f"hmac:{written.format(key=key)}"})), source_env))
+    assert redacted(f"with {key} in it") == "with *** in it"
