@@ -21,8 +21,8 @@ PYTHON_CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 # machine misses. A test that fails twice fails.
 RERUNS := --reruns 1
 
-# Tests run side by side, one process for each core, a test file at a time, in the order of their names: by default the
-# files with the fewest tests come last, and these are the longest.
+# Tests run side by side, one process for each core, a test file at a time, in the order in which they are collected: by
+# default the files with the fewest tests come last, and some of these are the longest.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 # More arguments for pytest: `make test PYTEST_ARGS="tests/state -x"`.

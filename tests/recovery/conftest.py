@@ -183,6 +183,10 @@ class World:
             environ["NILUS_KILL_AT"] = kill_at
         if kill_after is not None:
             environ["NILUS_KILL_AFTER"] = str(kill_after)
+        if kill_at or kill_after is not None:
+            environ.pop(
+                "COVERAGE_PROCESS_CONFIG", None
+            )  # what is killed leaves no measurement, and measuring takes time
         return ChildProcess(
             job,
             environ=self.environment.variables(environ),
