@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
+from threading import BoundedSemaphore
+from unittest.mock import MagicMock
 
 import pytest
 
 from nilus.errors import DestinationError
+from nilus.runtime.failures import chain
 
 EVERYTHING = """[{
     "id": 2**62,
@@ -224,3 +227,26 @@ def test_names_are_those_dlt_gives_and_the_schema_is_the_namespace(lake, rows):
 def test_two_thousand_columns_are_written(lake, rows):
     lake.run(rows("[{f'c{n}': n for n in range(2000)}]"), strategy="append")
     assert lake.arrow("orders").num_columns == 2002
+
+
+def test_rows_that_a_table_cannot_hold_are_refused_and_not_tried_again(lake, rows):
+    code = "[pa.table({'id': pa.array([2**63], pa.uint64())})]"
+    with pytest.raises(DestinationError, match="Column 'id' of table 'orders' has values"):
+        lake.run(rows(code), strategy="append")
+    assert lake.rows("orders", "id") == []
+
+
+@pytest.mark.parametrize(("retryable", "state"), [(False, "failed"), (True, "retry")])
+def test_a_table_is_loaded_again_only_where_that_can_help(retryable, state, tmp_path):
+    from nilus.runtime.destinations.lakehouse_client import TableLoadJob
+
+    error = DestinationError("no", expected="x", found="y", remedy="z", retryable=retryable)
+    client = MagicMock()
+    client.load_chain.side_effect = error
+    references = tmp_path / "orders.0f9a2b.0.reference"
+    references.write_text(str(tmp_path / "orders.0f9a2b.0.parquet"))
+    job = TableLoadJob(str(references))
+    job.set_run_vars("1", MagicMock(), {"name": "orders"}, None)
+    job.run_managed(client, BoundedSemaphore())
+    assert job.state() == state
+    assert error in chain(job.exception())

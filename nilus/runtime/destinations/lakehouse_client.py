@@ -20,6 +20,7 @@ from dlt.common.destination.client import (
     StorageSchemaInfo,
     WithStateSync,
 )
+from dlt.common.destination.exceptions import DestinationTerminalException
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema, TSchemaTables
 from dlt.common.schema.utils import get_root_table
@@ -293,6 +294,10 @@ class FileJob(RunnableLoadJob, HasFollowupJobs):
         """Called by dlt, in one of its threads."""
 
 
+class _Refused(DestinationTerminalException):
+    """Another try of a job cannot help; what it was raised from says why."""
+
+
 class TableLoadJob(RunnableLoadJob):
     """Loads all files of a table and its child tables."""
 
@@ -300,4 +305,9 @@ class TableLoadJob(RunnableLoadJob):
         """Called by dlt, in one of its threads."""
         client: LakehouseClient = self._job_client  # type: ignore[assignment]
         paths = [Path(path) for path in ReferenceFollowupJobRequest.resolve_references(self._file_path)]
-        client.load_chain(self.load_table_name, paths, self._load_id)
+        try:
+            client.load_chain(self.load_table_name, paths, self._load_id)
+        except DestinationError as error:
+            if error.retryable:
+                raise
+            raise _Refused(str(error)) from error  # dlt tries everything else five times
