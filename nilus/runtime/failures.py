@@ -154,7 +154,7 @@ def _unwritable(error: BaseException, errors: list[BaseException]) -> SourceErro
             found=type(error).__name__,
             remedy="keep such values only in resource_state() and source_state()",
         )
-    table = _table_being_written(errors)
+    table = table_being_written(errors)
     return SourceError(
         f"The rows{f' of table {table!r}' if table else ''} cannot be written: {_text(error)}",
         expected="values of types that dlt knows, the same type for a column in all tables that are yielded",
@@ -169,8 +169,14 @@ def _frames(errors: list[BaseException], file: str) -> list[FrameType]:
     return [frame for frame in frames if Path(frame.f_code.co_filename).name == file]
 
 
-def _table_being_written(errors: list[BaseException]) -> str:
-    """Return the table whose rows were being written: dlt's exceptions do not say, its writer is in the traceback."""
+def table_being_written(errors: list[BaseException]) -> str:
+    """Return the table whose rows were being written, or an empty string.
+
+    dlt's exceptions do not say; its writer is in the traceback.
+
+    Args:
+        errors: what `chain` returns.
+    """
     for frame in _frames(errors, "buffered.py"):
         template = getattr(frame.f_locals.get("self"), "file_name_template", "")
         return Path(template).name.partition(".")[0]
@@ -210,7 +216,7 @@ def _normalize_error(errors: list[BaseException]) -> SourceError:
     if inner is job and job.__context__ is not None:
         inner = _root([job.__context__])
     # The file that dlt names is the one it read last: what is written may be another table's, kept until the end.
-    table = _table_being_written(errors) or (job.job_id.partition(".")[0] if job else "")
+    table = table_being_written(errors) or (job.job_id.partition(".")[0] if job else "")
     return SourceError(
         f"The extracted rows{f' of table {table!r}' if table else ''} cannot be normalized: {_text(inner)}",
         expected="rows that fit the table's schema and its contract",

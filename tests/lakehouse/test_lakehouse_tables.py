@@ -229,7 +229,7 @@ def test_two_thousand_columns_are_written(lake, rows):
     assert lake.arrow("orders").num_columns == 2002
 
 
-def test_rows_that_a_table_cannot_hold_are_refused_and_not_tried_again(lake, rows):
+def test_rows_that_a_table_cannot_hold_are_refused_and_none_is_loaded(lake, rows):
     code = "[pa.table({'id': pa.array([2**63], pa.uint64())})]"
     with pytest.raises(DestinationError, match="Column 'id' of table 'orders' has values"):
         lake.run(rows(code), strategy="append")

@@ -184,9 +184,8 @@ class World:
         if kill_after is not None:
             environ["NILUS_KILL_AFTER"] = str(kill_after)
         if kill_at or kill_after is not None:
-            environ.pop(
-                "COVERAGE_PROCESS_CONFIG", None
-            )  # what is killed leaves no measurement, and measuring takes time
+            # What is killed leaves no measurement, and measuring takes time.
+            environ.pop("COVERAGE_PROCESS_CONFIG", None)
         return ChildProcess(
             job,
             environ=self.environment.variables(environ),
