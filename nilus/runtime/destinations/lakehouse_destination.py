@@ -63,6 +63,11 @@ class lakehouse(Destination[LakehouseConfiguration, LakehouseClient]):  # noqa: 
         self._layout = layout
 
     @property
+    def destination_type(self) -> str:
+        """What dlt keeps in its state: a name that stays when this module moves (dlt derives it from the path)."""
+        return "nilus.runtime.destinations.lakehouse_destination.lakehouse"
+
+    @property
     def spec(self) -> type[LakehouseConfiguration]:
         """See `Destination`."""
         return LakehouseConfiguration

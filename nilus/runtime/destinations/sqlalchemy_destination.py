@@ -199,6 +199,11 @@ class SqlalchemyDestination(sqlalchemy):
     """dlt's `sqlalchemy` destination with the types and clients of this module."""
 
     @property
+    def destination_type(self) -> str:
+        """What dlt keeps in its state: a name that stays when this module moves (dlt derives it from the path)."""
+        return "nilus.runtime.destinations.sqlalchemy_destination.SqlalchemyDestination"
+
+    @property
     def client_class(self) -> type[SqlalchemyJobClient]:
         """The client of load jobs."""
         return _JobClient
