@@ -48,7 +48,7 @@ class Outcome:
 
     def read(self, workflow: Workflow) -> None:
         """Note what is to be read."""
-        from nilus.runtime.address import fold
+        from nilus.values.address import fold
 
         self.source = fold(workflow.source.address).partition("?")[0]
         self.source_table = workflow.source.table

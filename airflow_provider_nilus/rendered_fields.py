@@ -11,7 +11,7 @@ FIELDS = ("workflow", "repo", "source", "sink", "source_env")
 
 def redacted(name: str, value: Any) -> Any:
     """Return what may be shown of one of `FIELDS`; of the environment the names alone."""
-    from nilus.redaction import redact_options
+    from nilus.values.redaction import redact_options
 
     if name == "source_env":
         return dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
@@ -24,7 +24,7 @@ def _redacted_text(text: str) -> str:
     """Return a document's text without secrets; one that cannot be read is not shown at all."""
     from nilus.document import load_document
     from nilus.errors import NilusError
-    from nilus.redaction import redact_options
+    from nilus.values.redaction import redact_options
 
     try:
         document = load_document(text)

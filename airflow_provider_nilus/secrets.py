@@ -47,9 +47,9 @@ def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
         source_env: what the author gives to the source.
     """
     from airflow_provider_nilus.repository_access import PASSWORD
-    from nilus import mask_rule
-    from nilus.redaction import looks_secret
-    from nilus.runtime.address import fill, names
+    from nilus.values import mask_rule
+    from nilus.values.address import fill, names
+    from nilus.values.redaction import looks_secret
 
     filled = names(workflow.source.address) | names(workflow.sink.address)
     return [

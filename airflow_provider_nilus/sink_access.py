@@ -34,7 +34,7 @@ class SinkAccess:
         Raises:
             WorkflowError, DestinationError: see `resolve`.
         """
-        from nilus.runtime.address import fill, fold
+        from nilus.values.address import fill, fold
 
         return self.resolve(
             fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],

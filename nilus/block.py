@@ -12,9 +12,9 @@ from typing import Any
 
 from nilus.document import plain
 from nilus.manifest import SECTIONS
-from nilus.redaction import kind, redact_address
-from nilus.spelling import did_you_mean, kebab, kebab_from_camel, nearest, snake
 from nilus.sync_flags import parse_sync_flags
+from nilus.values.redaction import kind, redact_address
+from nilus.values.spelling import did_you_mean, kebab, kebab_from_camel, nearest, snake
 
 _log = logging.getLogger("nilus.workflow")
 _SOURCE_KEYS_OF_A_SINK = frozenset({"primary-key", "incremental-key", "interval-start", "interval-end"})

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator
 
-from nilus import mask_rule
-from nilus.redaction import kind, shown
-from nilus.spelling import did_you_mean
+from nilus.values import mask_rule
+from nilus.values.redaction import kind, shown
+from nilus.values.spelling import did_you_mean
 
 DataType = Literal["text", "bigint", "bool", "timestamp", "date", "decimal", "double", "binary", "json", "time"]
 _TYPES: tuple[str, ...] = get_args(DataType)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from nilus.errors import WorkflowError
-from nilus.redaction import kind, shown
+from nilus.values.redaction import kind, shown
 
 _TAG = "tag:yaml.org,2002:"
 _LONGEST_NUMBER = 4000

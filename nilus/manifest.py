@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nilus.errors import WorkflowError
-from nilus.redaction import kind, shown
-from nilus.spelling import kebab_from_camel, nearest
+from nilus.values.redaction import kind, shown
+from nilus.values.spelling import kebab_from_camel, nearest
 
 SECTIONS = ("repo", "source", "sink")
 

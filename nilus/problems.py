@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from nilus.block import Location
 from nilus.errors import WorkflowError
-from nilus.redaction import shown
+from nilus.values.redaction import shown
 
 _EXPECTED = {
     "string_type": "text",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nilus.errors import DependencyError
-from nilus.redaction import redact_address
+from nilus.values.redaction import redact_address
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _LONG_OPTION = re.compile(r"([^\s=]+)(?:\s*=\s*|\s+)?(.*)")

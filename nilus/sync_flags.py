@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nilus.redaction import kind
-from nilus.spelling import did_you_mean
+from nilus.values.redaction import kind
+from nilus.values.spelling import did_you_mean
 
 SETTINGS = {
     "ref": "ref",

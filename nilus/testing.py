@@ -315,7 +315,7 @@ def _cursors(state: Any) -> Any:
 def _secrets_in(output: str, address: str, environ: Mapping[str, str]) -> bool:
     from urllib.parse import parse_qsl, urlsplit
 
-    from nilus.redaction import looks_secret
+    from nilus.values.redaction import looks_secret
 
     named = [*environ.items(), *parse_qsl(urlsplit(address).query)]
     values = [value for name, value in named if looks_secret(name) and len(value) > 3]

@@ -41,11 +41,11 @@ from nilus.fields import (
     Text,
     one_of,
 )
-from nilus.interval import parse_instant
 from nilus.manifest import SECTIONS, find_block
 from nilus.problems import lines_of, workflow_error
-from nilus.redaction import redact_address, redact_options, without_parameter
-from nilus.spelling import kebab
+from nilus.values.interval import parse_instant
+from nilus.values.redaction import redact_address, redact_options, without_parameter
+from nilus.values.spelling import kebab
 
 _OPTION_OF_FIELD = {"table": "source-table", "strategy": "incremental-strategy"}
 

@@ -66,7 +66,7 @@ def resolve_sink(
         DestinationError: the connection is of a type we cannot load into, or lacks something, or the address asks for
             what a sink cannot be.
     """
-    from nilus.redaction import redact_address, secret_values
+    from nilus.values.redaction import redact_address, secret_values
 
     scheme, _, rest = address.partition("://")
     target = _depot(rest, address, get_connection) if scheme.lower() == DEPOT_SCHEME else Target(address)
@@ -154,7 +154,7 @@ def _absolute(address: str, home: Path) -> str:
 
 
 def _secrets(address: str) -> tuple[str, ...]:
-    from nilus.redaction import secret_values
+    from nilus.values.redaction import secret_values
 
     rest, _, query = address.partition("://")[2].partition("?")
     user_info, at, _ = rest.partition("/")[0].rpartition("@")

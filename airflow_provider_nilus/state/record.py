@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from nilus.errors import StateError
-from nilus.remedy import command
+from nilus.values.state_command import command
 
 FORMAT: Final = 1
 MAX_COMMITS: Final = 50

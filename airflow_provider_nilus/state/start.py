@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from airflow_provider_nilus.state.record import Commit, Directive, Record
 from nilus.errors import StateError
-from nilus.remedy import command
+from nilus.values.state_command import command
 
 
 @dataclass(frozen=True)

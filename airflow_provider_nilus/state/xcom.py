@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.size import warn_of_size
 from nilus.errors import StateError
-from nilus.remedy import command
+from nilus.values.state_command import command
 
 log = logging.getLogger(__name__)
 

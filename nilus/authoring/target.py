@@ -10,7 +10,7 @@ from typing import Any
 
 from nilus.authoring.local_run import FOLDER, LocalRun, root_of
 from nilus.errors import WorkflowError
-from nilus.runtime import address
+from nilus.values import address
 from nilus.workflow import Workflow
 
 _NO_REPOSITORY = "https://localhost/local"

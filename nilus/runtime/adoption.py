@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nilus.errors import StateConflict, StateError
-from nilus.remedy import command
 from nilus.runtime.channel import Channel
 from nilus.runtime.events import Unsettled
 from nilus.runtime.job import Job
 from nilus.runtime.journal import Entry
+from nilus.values.state_command import command
 
 log = logging.getLogger("nilus")
 

@@ -13,10 +13,11 @@ from dlt.extract import DltSource
 
 from nilus.custom_source import CustomSource
 from nilus.errors import SourceError, WorkflowError
-from nilus.runtime import address, returned, selection
+from nilus.runtime import returned, selection
 from nilus.runtime.job import Job
 from nilus.runtime.loader import Found
 from nilus.runtime.misuse import explained
+from nilus.values import address
 
 log = logging.getLogger(__name__)
 

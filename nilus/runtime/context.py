@@ -19,9 +19,9 @@ from dlt.common.runtime.run_context import RunContext
 from dlt.extract.incremental.context import TimeIntervalContext
 
 from nilus.errors import WorkflowError
-from nilus.redaction import shown
 from nilus.runtime.job import Job
-from nilus.spelling import did_you_mean
+from nilus.values.redaction import shown
+from nilus.values.spelling import did_you_mean
 
 _SOURCE_CONFIG_PREFIX = "SOURCES__"
 _NAMING_NAMES = ("SCHEMA_NAMING", "SCHEMA__NAMING")  # ingestr's spelling, and dlt's

@@ -19,11 +19,11 @@ from nilus.class_resource import bind_decorated
 from nilus.custom_source import CustomDestination, CustomSource
 from nilus.errors import SourceError
 from nilus.runtime import disposition
-from nilus.runtime.address import class_name as class_named_in
 from nilus.runtime.failures import place
 from nilus.runtime.import_roots import import_roots as import_roots
 from nilus.runtime.misuse import explained
 from nilus.runtime.source_folder import SourceFolder
+from nilus.values.address import class_name as class_named_in
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from decimal import Context, Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from nilus.mask_rule import MaskRule
 from nilus.runtime import plain_value
 from nilus.runtime.plain_value import Number
+from nilus.values.mask_rule import MaskRule
 
 Result = Literal["text", "bigint", "same"]
 

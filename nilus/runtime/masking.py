@@ -16,16 +16,16 @@ from dlt.extract import DltSource
 from dlt.extract.extractors import ImportFileMeta
 from dlt.extract.utils import get_data_item_format
 
-from nilus import mask_rule
 from nilus.errors import NilusError, SourceError, WorkflowError
-from nilus.runtime import address, last_step, masked_types
+from nilus.runtime import last_step, masked_types
 from nilus.runtime.frames import is_frame
 from nilus.runtime.job import Job
 from nilus.runtime.mask_algorithms import Algorithm, algorithm
 from nilus.runtime.mask_columns import MaskColumns
 from nilus.runtime.mask_frames import mask_frame
 from nilus.runtime.type_hints import CastFrames
-from nilus.spelling import did_you_mean, nearest
+from nilus.values import address, mask_rule
+from nilus.values.spelling import did_you_mean, nearest
 
 log = logging.getLogger("nilus")
 

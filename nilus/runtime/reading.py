@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from nilus.errors import StateError, WorkflowError
-from nilus.interval import parse_instant
 from nilus.runtime.job import Job
+from nilus.values.interval import parse_instant
 
 log = logging.getLogger("nilus")
 

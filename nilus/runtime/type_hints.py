@@ -17,8 +17,8 @@ from dlt.extract.items import SupportsPipe
 from dlt.extract.items_transform import ItemTransform
 
 from nilus.errors import SourceError
-from nilus.interval import parse_instant
 from nilus.runtime.frames import as_arrow, is_frame
+from nilus.values.interval import parse_instant
 
 log = logging.getLogger("nilus")
 

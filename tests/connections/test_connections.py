@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("nilus.redaction")
+pytest.importorskip("nilus.values.redaction")
 
 from airflow.sdk import Connection
 

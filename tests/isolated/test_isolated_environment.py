@@ -170,7 +170,9 @@ def test_another_release_of_nilus_travels_without_the_packages_being_installed_a
 
     assert (after.cached, after.folder) == (True, before.folder)
     assert after.program != before.program
-    program = f"sys.path.insert(0, {after.program[0]!r})\nimport nilus.interval\nprint(nilus.interval.NEWER)"
+    program = (
+        f"sys.path.insert(0, {after.program[0]!r})\nimport nilus.values.interval\nprint(nilus.values.interval.NEWER)"
+    )
     assert in_environment(after, program.replace("print(", "print(json.dumps(") + ")") is True
 
 

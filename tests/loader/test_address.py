@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nilus.errors import SourceError
-from nilus.runtime import address
+from nilus.values import address
 
 
 @pytest.mark.parametrize(

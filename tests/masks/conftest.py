@@ -11,9 +11,9 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from run_fixture import PipelineRunner
 from sql_tables import SINKS, SqlTables
 
-from nilus.mask_rule import parse
 from nilus.runtime.mask_algorithms import algorithm
 from nilus.runtime.mask_columns import MaskColumns
+from nilus.values.mask_rule import parse
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from nilus.errors import WorkflowError
-from nilus.mask_rule import ALGORITHMS, MaskRule, keys, parse
+from nilus.values.mask_rule import ALGORITHMS, MaskRule, keys, parse
 from nilus.workflow import Workflow
 
 KEY = "hunter2-hunter2"

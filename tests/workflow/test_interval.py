@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nilus.interval import parse_instant
+from nilus.values.interval import parse_instant
 
 OFFSETS = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(
     lambda delta: dt.timezone(dt.timedelta(minutes=int(delta.total_seconds() // 60)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nilus.redaction import looks_secret, redact_address, redact_options, shown
+from nilus.values.redaction import looks_secret, redact_address, redact_options, shown
 from nilus.workflow import Source, Workflow
 
 FIRST, SECOND, THIRD = "qZ8firstQx", "Xk7secondW", "thirdPart9"

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, unquote
 from dlt import Pipeline
 
 from nilus.errors import DestinationError
-from nilus.redaction import secret_values
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.destinations.file_stores import STORES, Store, credentials
 from nilus.runtime.journal import Journal
+from nilus.values.redaction import secret_values
 
 _TABLE_FORMAT = "table_format"
 _FORMATS = ("parquet", "jsonl", "csv")

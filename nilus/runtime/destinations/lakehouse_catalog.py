@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from nilus.errors import DestinationError
-from nilus.redaction import secret_values
+from nilus.values.redaction import secret_values
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

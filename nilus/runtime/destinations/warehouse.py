@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from dlt import Pipeline
 
 from nilus.errors import DestinationError
-from nilus.redaction import secret_values
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.destinations.driver import require
 from nilus.runtime.journal import Journal
 from nilus.runtime.no_journal import NoJournal
+from nilus.values.redaction import secret_values
 
 
 @dataclass(frozen=True)

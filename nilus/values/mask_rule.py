@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from nilus.spelling import did_you_mean
+from nilus.values.spelling import did_you_mean
 
 Takes = Literal["nothing", "key", "text", "count", "fraction"]
 

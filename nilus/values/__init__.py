@@ -1,0 +1,1 @@
+"""Small values that both processes read; the standard library is all they need."""
