@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.outcome import Outcome
     from airflow_provider_nilus.package_store import PackageStore
     from airflow_provider_nilus.state.turn import Turn
-    from nilus.runtime.events import Event, Question
+    from nilus.protocol.events import Event, Question
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Conversation:
     def hear(self, event: Event) -> None:
         """Log what the child reports, and note what is to be known later."""
         from airflow_provider_nilus.summary import progress_line
-        from nilus.runtime.events import Adopted, Described, Prepared, Progress
+        from nilus.protocol.events import Adopted, Described, Prepared, Progress
 
         if isinstance(event, Progress):
             self.log("%s", progress_line(event))
@@ -48,7 +48,7 @@ class Conversation:
     def answer(self, question: Question) -> dict[str, Any]:
         """Tell what Airflow knows of the task instances that journal entries belong to; bring or keep a package."""
         from airflow_provider_nilus import task_states
-        from nilus.runtime.events import PackageRequest
+        from nilus.protocol.events import PackageRequest
 
         if isinstance(question, PackageRequest):
             return self.packages.answer(question) if self.packages is not None else {"packages": []}

@@ -11,7 +11,7 @@ from airflow_provider_nilus.secrets import hide, of_workflow
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.state.record import Record
-    from nilus.runtime.job import Job
+    from nilus.protocol.job import Job
     from nilus.workflow import Workflow
 
 # What `nilus.runtime.discovery.ENTRY` is: importing that would import dlt into the worker.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.connections import ResolvedSink
     from airflow_provider_nilus.state.start import Start
     from airflow_provider_nilus.task_run import RunOptions, TaskRun
-    from nilus.runtime.job import Job
+    from nilus.protocol.job import Job
     from nilus.workflow import Workflow
 
 
@@ -41,11 +41,11 @@ def job_of(
         keeps_packages: whether the deployment keeps what was extracted.
         repository: its URL, without credentials.
         commit: full SHA.
-        checkout, base_dir, work_dir: absolute paths, see `nilus.runtime.job.Job`.
+        checkout, base_dir, work_dir: absolute paths, see `nilus.protocol.job.Job`.
         extra_path: folders with added packages.
     """
     from airflow_provider_nilus.settings import deployment_settings
-    from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+    from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
     return Job(
         run=Run(**dataclasses.asdict(task_run), repository=repository, commit=commit),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.table_name import TableName
+    from nilus.protocol.events import Adopted, Loaded
     from nilus.repository import Checkout
-    from nilus.runtime.events import Adopted, Loaded
     from nilus.workflow import Workflow
 
 

@@ -1,6 +1,6 @@
 """A child's output: bytes from two pipes become records of the task's log.
 
-Standard output carries the child's log records, each framed as one line (`nilus.runtime.logs`), and whatever is
+Standard output carries the child's log records, each framed as one line (`nilus.protocol.logs`), and whatever is
 printed: that is INFO of the logger `nilus.source`. Standard error is INFO as well, for progress bars and other tools
 write there, except where a line says its level itself (`WARNING:name:text`, `2026-01-01 12:00:00 ERROR text`,
 `[ERROR] text`) and except tracebacks, whose lines are ERROR.
@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nilus.runtime.logs import SOURCE_LOGGER
+from nilus.protocol.logs import SOURCE_LOGGER
 
 LINE_LIMIT = 1 << 16
 """Characters of one record that reach the log."""

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from nilus.errors import StateError, WorkflowError
 
 if TYPE_CHECKING:
-    from nilus.runtime.events import PackageRequest
-    from nilus.runtime.job import Run
+    from nilus.protocol.events import PackageRequest
+    from nilus.protocol.job import Run
 
 log = logging.getLogger(__name__)
 

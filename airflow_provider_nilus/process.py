@@ -19,10 +19,10 @@ from airflow_provider_nilus.output import OutputStream, TaskLog
 from airflow_provider_nilus.pipes import Pipes
 from airflow_provider_nilus.process_group import ProcessGroup
 from nilus.errors import ProcessError, WorkflowError
-from nilus.runtime.events import Event, Failed, Loaded, PackageRequest, Question, Unsettled, decode
-from nilus.runtime.group import MARKER_VARIABLE, kill_strays
-from nilus.runtime.job import Job
-from nilus.runtime.logs import SOURCE_LOGGER
+from nilus.protocol.events import Event, Failed, Loaded, PackageRequest, Question, Unsettled, decode
+from nilus.protocol.job import Job
+from nilus.protocol.logs import SOURCE_LOGGER
+from nilus.protocol.process_group import MARKER_VARIABLE, kill_strays
 
 EVENT_LIMIT = 256 << 20
 """Bytes of the largest event that is accepted."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nilus.runtime.group import members
+from nilus.protocol.process_group import members
 
 _POLL_SECONDS = 0.02
 _KILLED_SECONDS = 2.0

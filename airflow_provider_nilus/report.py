@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from airflow_provider_nilus import memory
 from nilus.errors import NilusError, ProcessError, from_dict
-from nilus.runtime.events import Failed
+from nilus.protocol.events import Failed
 
 _TERMINATED = 128 + signal.SIGTERM
 

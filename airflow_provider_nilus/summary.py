@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nilus.runtime.events import Loaded, Progress
+from nilus.protocol.events import Loaded, Progress
 
 
 def progress_line(progress: Progress) -> str:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.state.store import StateStore
     from airflow_provider_nilus.state.turn import Turn
     from nilus.environment import Environment
+    from nilus.protocol.events import Loaded
+    from nilus.protocol.job import Job
     from nilus.repository import Checkout
-    from nilus.runtime.events import Loaded
-    from nilus.runtime.job import Job
     from nilus.workflow import Repo, Workflow
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_nilus.state.store import StateStore
-    from nilus.runtime.events import Adopted, Loaded
+    from nilus.protocol.events import Adopted, Loaded
 
 log = logging.getLogger(__name__)
 

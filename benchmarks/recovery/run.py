@@ -142,8 +142,8 @@ def ours(scratch: Path, point: str) -> Path:
     from airflow_provider_nilus.state.record import Record
     from airflow_provider_nilus.state.turn import Turn
     from nilus.errors import ProcessError
-    from nilus.runtime.events import Adopted
-    from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+    from nilus.protocol.events import Adopted
+    from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
     class Store:
         record = Record(key="d.t")

@@ -59,7 +59,7 @@ def _source() -> ModuleType:
 
 def job(case: Case) -> Any:
     """Return the job of a run of this package."""
-    from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+    from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
     (case.folder / "work").mkdir()
     return Job(

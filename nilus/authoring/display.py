@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from nilus.runtime import events
+from nilus.protocol import events
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -15,9 +15,9 @@ from urllib.parse import quote, unquote
 
 from nilus.authoring.local_state import LocalState
 from nilus.errors import DestinationError, SourceError
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import Event, Loaded, Question, Unsettled
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Event, Loaded, Question, Unsettled
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.values import address
 from nilus.values.redaction import redact_address
 from nilus.workflow import Workflow

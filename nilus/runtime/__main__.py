@@ -22,10 +22,10 @@ from types import FrameType
 from typing import NoReturn
 
 from nilus.errors import NilusError, ProcessError, SourceError
-from nilus.runtime import logs
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import Failed, Loaded
-from nilus.runtime.job import Job
+from nilus.protocol import logs
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Failed, Loaded
+from nilus.protocol.job import Job
 from nilus.runtime.watchdog import Watchdog
 
 TERMINATED = 128 + signal.SIGTERM

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nilus.errors import StateConflict, StateError
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import Unsettled
-from nilus.runtime.job import Job
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Unsettled
+from nilus.protocol.job import Job
 from nilus.runtime.journal import Entry
 from nilus.values.state_command import command
 

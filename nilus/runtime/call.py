@@ -13,8 +13,8 @@ from dlt.extract import DltSource
 
 from nilus.custom_source import CustomSource
 from nilus.errors import SourceError, WorkflowError
+from nilus.protocol.job import Job
 from nilus.runtime import returned, selection
-from nilus.runtime.job import Job
 from nilus.runtime.loader import Found
 from nilus.runtime.misuse import explained
 from nilus.values import address

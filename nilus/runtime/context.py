@@ -19,7 +19,7 @@ from dlt.common.runtime.run_context import RunContext
 from dlt.extract.incremental.context import TimeIntervalContext
 
 from nilus.errors import WorkflowError
-from nilus.runtime.job import Job
+from nilus.protocol.job import Job
 from nilus.values.redaction import shown
 from nilus.values.spelling import did_you_mean
 

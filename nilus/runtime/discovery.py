@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Loaded
+from nilus.protocol.job import Job
 from nilus.runtime import call, loader
-from nilus.runtime.channel import Channel
 from nilus.runtime.context import config_values, isolated
-from nilus.runtime.events import Loaded
 from nilus.runtime.import_roots import import_roots
-from nilus.runtime.job import Job
 
 ENTRY = f"{__name__}:run"
 """What `python -m nilus.runtime --entry` takes to discover instead of to load."""

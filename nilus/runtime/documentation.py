@@ -6,8 +6,8 @@ import inspect
 import sys
 from typing import Any
 
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import Described
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Described
 from nilus.runtime.loader import Found
 
 LIMIT: int = 3_000

@@ -14,8 +14,8 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
+from nilus.protocol.job import Job
 from nilus.runtime import column_names, incremental, masked_keys, masking, type_hints
-from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
 
 log = logging.getLogger("nilus")

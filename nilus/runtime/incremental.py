@@ -11,7 +11,7 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from jsonpath_ng.exceptions import JSONPathError
 
-from nilus.runtime.job import Job
+from nilus.protocol.job import Job
 from nilus.runtime.reading import Reading
 from nilus.runtime.window import Since, Valued, Window
 

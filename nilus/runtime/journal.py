@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from dlt import Pipeline
 from dlt.common.versioned_state import decompress_state
 
+from nilus.protocol.job import Run
 from nilus.runtime import pipeline_state
-from nilus.runtime.job import Run
 from nilus.runtime.reading import Reading
 from nilus.runtime.sql_dataset import SqlDataset
 

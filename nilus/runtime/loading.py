@@ -15,11 +15,11 @@ from dlt.common.schema.utils import get_write_disposition
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from nilus.protocol.channel import Channel
+from nilus.protocol.job import Job
 from nilus.runtime import failures, loader, masking, reading, recovery, stored_schema
-from nilus.runtime.channel import Channel
 from nilus.runtime.context import empty_staging_afterwards
 from nilus.runtime.destinations.base import Sink
-from nilus.runtime.job import Job
 
 log = logging.getLogger("nilus")
 

@@ -17,9 +17,9 @@ from dlt.extract.extractors import ImportFileMeta
 from dlt.extract.utils import get_data_item_format
 
 from nilus.errors import NilusError, SourceError, WorkflowError
+from nilus.protocol.job import Job
 from nilus.runtime import last_step, masked_types
 from nilus.runtime.frames import is_frame
-from nilus.runtime.job import Job
 from nilus.runtime.mask_algorithms import Algorithm, algorithm
 from nilus.runtime.mask_columns import MaskColumns
 from nilus.runtime.mask_frames import mask_frame

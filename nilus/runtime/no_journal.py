@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from nilus.runtime.job import Run
+from nilus.protocol.job import Run
 from nilus.runtime.journal import Entry
 from nilus.runtime.reading import Reading
 

@@ -22,7 +22,7 @@ from dlt.common.schema.utils import get_write_disposition
 from dlt.common.storages import LoadStorage, PackageStorage
 
 from nilus.errors import StateError
-from nilus.runtime.job import Job, Run
+from nilus.protocol.job import Job, Run
 from nilus.runtime.reading import Reading
 
 FORMAT = 1

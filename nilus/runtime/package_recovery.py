@@ -17,10 +17,10 @@ from typing import Any
 from dlt.common.storages.load_package import create_load_id
 
 from nilus.errors import StateConflict, StateError
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import PackageRequest
+from nilus.protocol.job import Job
 from nilus.runtime import adoption, recovery
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import PackageRequest
-from nilus.runtime.job import Job
 from nilus.runtime.journal import Entry, Journal
 from nilus.runtime.package import Package
 from nilus.runtime.reading import Reading

@@ -16,6 +16,9 @@ from dlt.common.schema.utils import get_write_disposition
 from dlt.extract import DltSource
 
 from nilus.errors import SourceError
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Loaded, Prepared
+from nilus.protocol.job import Job
 from nilus.runtime import (
     batching,
     call,
@@ -35,11 +38,8 @@ from nilus.runtime import (
     support,
     type_hints,
 )
-from nilus.runtime.channel import Channel
 from nilus.runtime.context import config_values, isolated, scheduled, write_files
-from nilus.runtime.events import Loaded, Prepared
 from nilus.runtime.import_roots import import_roots
-from nilus.runtime.job import Job
 from nilus.runtime.journal import Journal
 from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
 from nilus.runtime.misuse import explained

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dlt.common.runtime.collector_base import Collector
 
-from nilus.runtime.events import Progress
+from nilus.protocol.events import Progress
 
 INTERVAL_SECONDS = 5.0
 _NOT_TABLES = frozenset({"Resources", "Files", "Items", "Jobs"})

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from nilus.errors import StateError, WorkflowError
-from nilus.runtime.job import Job
+from nilus.protocol.job import Job
 from nilus.values.interval import parse_instant
 
 log = logging.getLogger("nilus")

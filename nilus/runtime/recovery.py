@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nilus.errors import StateConflict
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Adopted
+from nilus.protocol.job import Job
 from nilus.runtime import adoption
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import Adopted
-from nilus.runtime.job import Job
 from nilus.runtime.journal import Entry, Journal
 from nilus.runtime.reading import Reading
 

@@ -9,8 +9,8 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
+from nilus.protocol.job import Job
 from nilus.runtime.destinations.base import Sink
-from nilus.runtime.job import Job
 from nilus.runtime.reading import Reading
 
 log = logging.getLogger("nilus")

@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import suppress
 
-from nilus.runtime.group import MARKER_VARIABLE, kill_strays
+from nilus.protocol.process_group import MARKER_VARIABLE, kill_strays
 
 POLL_SECONDS = 0.25
 

@@ -16,10 +16,10 @@ from airflow_provider_nilus.connection_profile import Fields
 from airflow_provider_nilus.connections import resolve_sink
 from airflow_provider_nilus.connections.table import PROFILES
 from nilus.errors import DestinationError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.context import isolated
 from nilus.runtime.destinations import sink as make_sink
 from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
-from nilus.runtime.job import SinkSpec
 from nilus.values.redaction import secret_values
 
 HOME = Path("/srv/airflow")

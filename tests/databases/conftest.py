@@ -11,7 +11,7 @@ import pytest
 from mariadb_fixture import MariaDBServer
 from run_fixture import Outcome, PipelineRunner
 
-from nilus.runtime.job import Job, SinkSpec
+from nilus.protocol.job import Job, SinkSpec
 
 _SINK = ("strategy", "full_refresh", "loader_file_size", "loader_file_format", "table", "staging_bucket")
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from nilus.errors import DestinationError, NilusError, SourceError, WorkflowError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations import sink as make_sink
-from nilus.runtime.job import SinkSpec
 
 SHOP = """
 class Shop(CustomSource):

@@ -9,9 +9,9 @@ import pytest
 from run_fixture import PipelineRunner
 
 from nilus.errors import DestinationError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations import waiting
 from nilus.runtime.destinations.sqlite import SQLiteSink
-from nilus.runtime.job import SinkSpec
 
 RUNS = 3
 SOURCE = """

@@ -15,8 +15,8 @@ import pytest
 from file_lake import FileLake
 
 from airflow_provider_nilus.process import ChildProcess, child_environ
-from nilus.runtime.events import Loaded
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.events import Loaded
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
 _HEADER = "import nilus\nfrom nilus import CustomSource\n"
 _SINK = ("strategy", "full_refresh", "loader_file_size", "loader_file_format", "credentials", "dataset")

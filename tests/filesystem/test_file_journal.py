@@ -10,9 +10,9 @@ from pathlib import Path
 import dlt
 import pytest
 
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.context import config_values, isolated
 from nilus.runtime.destinations import sink
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.pipeline_state import pipeline_name
 from nilus.runtime.reading import Reading
 

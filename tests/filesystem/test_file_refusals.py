@@ -8,9 +8,9 @@ import dlt
 import pytest
 
 from nilus.errors import DestinationError, WorkflowError
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import support
 from nilus.runtime.destinations.filesystem import FilesystemSink
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.reading import Reading
 
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)

@@ -11,7 +11,7 @@ import pytest
 from lake_reader import LakeReader
 from run_fixture import PRELOADED, Outcome, PipelineRunner
 
-from nilus.runtime.job import Job, SinkSpec
+from nilus.protocol.job import Job, SinkSpec
 
 PRELOADED += ["nilus.runtime.destinations.lakehouse_destination", "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow"]
 

@@ -11,6 +11,7 @@ import pytest
 from dlt.common.schema import Schema
 from lake_reader import LakeReader
 
+from nilus.protocol.job import Run
 from nilus.runtime.destinations import lakehouse_ledger, lakehouse_load
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_journal import LakehouseJournal
@@ -18,7 +19,6 @@ from nilus.runtime.destinations.lakehouse_keys import MergeRule
 from nilus.runtime.destinations.lakehouse_ledger import Ledger
 from nilus.runtime.destinations.lakehouse_merge import merge
 from nilus.runtime.destinations.lakehouse_table import TableLoad
-from nilus.runtime.job import Run
 from nilus.runtime.reading import Reading
 
 READING = Reading(kind="cursor", start=None, end=None, reads_state=True, keeps_state=True)

@@ -15,9 +15,9 @@ import dlt
 import pytest
 from dlt.extract import DltSource
 
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import call, loader
 from nilus.runtime.context import isolated
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 
 _VALUES = {
     "runtime": {"dlthub_telemetry": False, "log_level": "WARNING", "intercept_signals": False},

@@ -51,7 +51,7 @@ def test_a_star_import_gives_all_of_dlt_and_the_base_classes() -> None:
         "import nilus, nilus.errors",
         "from nilus import errors",
         "from nilus import CustomSource, CustomDestination, errors\nclass S(CustomSource): pass",
-        "import nilus.runtime.job, nilus.runtime.events",
+        "import nilus.protocol.job, nilus.protocol.events",
     ],
 )
 def test_importing_our_own_parts_leaves_dlt_out(statement: str) -> None:

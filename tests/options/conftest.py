@@ -11,7 +11,7 @@ import pytest
 from file_lake import FileLake
 from run_fixture import Outcome, PipelineRunner
 
-from nilus.runtime.job import SinkSpec
+from nilus.protocol.job import SinkSpec
 
 _SINK = ("strategy", "loader_file_size", "loader_file_format")
 

@@ -6,9 +6,9 @@ import dlt
 import pyarrow.parquet as pq
 import pytest
 
+from nilus.protocol.job import SinkSpec
 from nilus.runtime import destinations
 from nilus.runtime.context import config_values, isolated, write_files
-from nilus.runtime.job import SinkSpec
 
 ADDRESS = "redshift://user:password@cluster.example.com:5439/database"
 

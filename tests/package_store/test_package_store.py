@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_nilus.package_store import MARKER, PackageStore
 from nilus.errors import StateError, WorkflowError
-from nilus.runtime.job import Run
+from nilus.protocol.job import Run
 
 RUN = Run(
     state_key="shop/orders ü",

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from nilus.errors import DestinationError
-from nilus.runtime.channel import Channel
-from nilus.runtime.events import Loaded, Prepared, Progress, Unsettled
-from nilus.runtime.job import Job
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Loaded, Prepared, Progress, Unsettled
+from nilus.protocol.job import Job
 
 IGNORES_TERM = """
 import signal, time

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_nilus.process import ChildProcess, child_environ
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
 HERE = Path(__file__).parent
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_nilus.process import ChildProcess, child_environ
 from nilus.errors import NilusError
-from nilus.runtime.job import Job
+from nilus.protocol.job import Job
 
 HERE = Path(__file__).parent
 

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_nilus import memory, process
 from nilus.errors import DestinationError, ProcessError, SourceError
-from nilus.runtime.events import Prepared, Progress
+from nilus.protocol.events import Prepared, Progress
 
 MEGABYTE = 1 << 20
 
@@ -206,8 +206,8 @@ def test_a_job_of_another_format_is_reported(child, work_dir, make_job):
 def test_the_wait_for_an_answer_is_bounded():
     import queue
 
-    from nilus.runtime.channel import Channel
-    from nilus.runtime.events import Unsettled
+    from nilus.protocol.channel import Channel
+    from nilus.protocol.events import Unsettled
 
     reader, writer = os.pipe()
     try:

@@ -28,8 +28,8 @@ from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.turn import Turn
 from nilus.environment import Environment
 from nilus.errors import NilusError
-from nilus.runtime.events import Adopted, Loaded, PackageRequest, Question
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.events import Adopted, Loaded, PackageRequest, Question
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
 HERE = Path(__file__).resolve().parent
 # The child ends within a second of its parent's death; the rest is room for a busy machine.

@@ -9,8 +9,8 @@ from itertools import permutations
 import pytest
 
 from nilus.errors import StateConflict
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import recovery
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.journal import Entry
 from nilus.runtime.reading import Reading
 

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_nilus.package_store import PackageStore
 from nilus.errors import StateConflict, StateError
-from nilus.runtime.job import SourceSpec
+from nilus.protocol.job import SourceSpec
 
 POINTS = (
     "stored",

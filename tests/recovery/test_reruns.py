@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nilus.errors import StateConflict, StateError
-from nilus.runtime.job import SourceSpec
+from nilus.protocol.job import SourceSpec
 
 
 def test_the_newest_run_again_replaces_what_it_loaded(make_world):

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_nilus.process import ChildProcess, child_environ
-from nilus.runtime.events import Event, Loaded
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.events import Event, Loaded
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
 _HEADER = "import nilus\nfrom nilus import CustomSource\n"
 _RUN = ("state_key", "run_id", "run_type", "try_number", "logical_date", "commit")

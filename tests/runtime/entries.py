@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dlt import Pipeline
 
+from nilus.protocol.channel import Channel
+from nilus.protocol.events import Loaded
+from nilus.protocol.job import Job
 from nilus.runtime import pipeline
-from nilus.runtime.channel import Channel
 from nilus.runtime.destinations import waiting
-from nilus.runtime.events import Loaded
-from nilus.runtime.job import Job
 from nilus.runtime.progress import ProgressCollector
 
 _SECONDS = 120

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_nilus.summary import closing_table, progress_line
-from nilus.runtime.events import Loaded, Progress
+from nilus.protocol.events import Loaded, Progress
 from nilus.runtime.progress import ProgressCollector
 
 SLOW = """

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nilus.errors import StateError, WorkflowError
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.reading import decide
 
 WINDOW = ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")

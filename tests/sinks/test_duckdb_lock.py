@@ -11,9 +11,9 @@ import time
 import pytest
 
 from nilus.errors import DestinationError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations import waiting
 from nilus.runtime.destinations.duckdb import DuckDBSink
-from nilus.runtime.job import SinkSpec
 
 HOLDER = """
 import sys, duckdb
@@ -103,7 +103,7 @@ def test_the_lock_of_a_process_that_died_is_free(sink):
     code = (
         "import os, sys\n"
         "from nilus.runtime.destinations.duckdb import DuckDBSink\n"
-        "from nilus.runtime.job import SinkSpec\n"
+        "from nilus.protocol.job import SinkSpec\n"
         "spec = SinkSpec(address='duckdb:///' + sys.argv[1], display_address='', dataset='raw')\n"
         "DuckDBSink(spec).exclusive().__enter__()\n"
         "os.kill(os.getpid(), 9)\n"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nilus.errors import StateConflict, StateError
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.adoption import Decision, decide
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.journal import Entry
 
 

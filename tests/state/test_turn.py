@@ -8,7 +8,7 @@ from airflow_provider_nilus.state import change
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.turn import Turn
 from nilus.errors import StateError
-from nilus.runtime.events import Adopted, Loaded
+from nilus.protocol.events import Adopted, Loaded
 
 
 class MemoryStore:

@@ -21,9 +21,9 @@ from airflow_provider_nilus import task_states
 from airflow_provider_nilus.state.record import Directive, Record
 from airflow_provider_nilus.state.turn import Turn
 from nilus.errors import StateConflict, StateError
+from nilus.protocol.events import Adopted, Loaded
+from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import recovery
-from nilus.runtime.events import Adopted, Loaded
-from nilus.runtime.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.journal import SqlJournal
 from nilus.runtime.reading import Reading
 from nilus.runtime.sql_dataset import SqlDataset

@@ -9,7 +9,7 @@ import json
 import pendulum
 import pytest
 
-from nilus.runtime.job import SinkSpec, SourceSpec
+from nilus.protocol.job import SinkSpec, SourceSpec
 from nilus.workflow import Partition, Repo, Sink, Source, Workflow
 
 # --- repo ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nilus.errors import DestinationError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations.base import Sink
-from nilus.runtime.job import SinkSpec
 
 if TYPE_CHECKING:
     from nilus.runtime.loader import Found

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from dlt import Pipeline
 
 from nilus.errors import DestinationError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.chunk_files import TableWriter
-from nilus.runtime.job import SinkSpec
 from nilus.runtime.journal import Journal, SqlJournal
 
 ATOMIC: Final[dict[str, Any]] = {"replace_strategy": "insert-from-staging", "supports_transactions": True}

@@ -13,9 +13,9 @@ from dlt import Pipeline
 
 from nilus.custom_source import CustomDestination
 from nilus.errors import DestinationError, NilusError
+from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.failures import place
-from nilus.runtime.job import SinkSpec
 from nilus.runtime.journal import Journal
 from nilus.runtime.no_journal import NoJournal
 from nilus.values.redaction import secret_values

@@ -16,10 +16,10 @@ from typing import Any
 from dlt import Pipeline
 from dlt.common.versioned_state import decompress_state
 
+from nilus.protocol.job import Run
 from nilus.runtime import journal, pipeline_state
 from nilus.runtime.destinations import file_rows
 from nilus.runtime.destinations.file_client import FilesClient
-from nilus.runtime.job import Run
 from nilus.runtime.journal import Entry
 from nilus.runtime.reading import Reading
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nilus.errors import ProcessError
-from nilus.runtime.events import Event, EventWriter, Question
+from nilus.protocol.events import Event, EventWriter, Question
 
 ANSWER_SECONDS = 600.0
 """How long `Channel.ask` waits by default: the parent may itself be retrying its requests to Airflow."""

@@ -1,0 +1,1 @@
+"""What crosses the border between a task's process and the child that runs its source."""
