@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_nilus.table_name import TableName
     from nilus.protocol.events import Adopted, Loaded
-    from nilus.repository import Checkout
+    from nilus.repository.fetch import Checkout
     from nilus.workflow import Workflow
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from nilus.errors import RepositoryError
-    from nilus.git import Credentials
-    from nilus.repository import Checkout, Settings, TrustedKeys
+    from nilus.git.commands import Credentials
+    from nilus.repository.fetch import Checkout, Settings, TrustedKeys
     from nilus.workflow import Repo
 
 USERNAME, PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"
@@ -133,7 +133,7 @@ class RepositoryAccess:
 
     @contextmanager
     def _credentials(self, repo: Repo) -> Iterator[Credentials | None]:
-        from nilus.git import Credentials
+        from nilus.git.commands import Credentials
 
         username = self.source_env.get(USERNAME) or os.environ.get(USERNAME)
         password = self.source_env.get(PASSWORD) or os.environ.get(PASSWORD)
@@ -148,7 +148,7 @@ class RepositoryAccess:
 
     @contextmanager
     def _of_connection(self, conn_id: str, url: str) -> Iterator[Credentials]:
-        from nilus.git import Credentials
+        from nilus.git.commands import Credentials
 
         connection = self._connection(conn_id)
         _check_server(connection, url)
@@ -244,13 +244,13 @@ def _shown(host: str, port: str) -> str:
 
 def _connection_failure(problem: Exception, conn_id: str, secrets: list[str]) -> RepositoryError:
     """Say what Airflow's git hook did not like; GitHub's answers come as exceptions of its client library."""
-    from nilus import git_failure
     from nilus.errors import RepositoryError
+    from nilus.git import failure
 
     status = getattr(problem, "status", None)
     from_github = type(problem).__module__.partition(".")[0] == "github" and status not in _REFUSED
     from_network = isinstance(problem, OSError) and not isinstance(problem, FileNotFoundError | PermissionError)
-    words = git_failure.shown(str(problem), secrets)
+    words = failure.shown(str(problem), secrets)
     return RepositoryError(
         f"The Airflow connection {conn_id!r} cannot be used for the repository.",
         expected="a token as its password; or a key, or a GitHub App, in its extra",

@@ -131,12 +131,12 @@ def deployment_settings() -> DeploymentSettings:
 
     from airflow.providers.common.compat.sdk import conf
 
-    from nilus import allowed_repositories
-    from nilus.repository import default_cache_dir
+    from nilus.repository import allow_list
+    from nilus.repository.fetch import default_cache_dir
 
     cache_dir = _text("cache_dir")
     repositories = tuple(_text("allowed_repositories").replace(",", " ").split())
-    allowed_repositories.check_patterns(repositories)
+    allow_list.check_patterns(repositories)
     return DeploymentSettings(
         cache_dir=Path(cache_dir).expanduser() if cache_dir else default_cache_dir(),
         cache_max_bytes=_count("cache_max_bytes"),

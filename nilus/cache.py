@@ -28,9 +28,9 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from nilus import cache_folder, file_tree
-from nilus.deadline import Deadline
 from nilus.errors import NilusError
 from nilus.file_lock import FileLock
+from nilus.programs.deadline import Deadline
 from nilus.staging import Staging, sweep
 
 _FORMAT = 1

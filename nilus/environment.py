@@ -14,12 +14,12 @@ from pathlib import Path
 
 from nilus import contradiction, requirements
 from nilus.added_packages import AddedPackages
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.installed import Installed
 from nilus.interpreter import Interpreter
 from nilus.isolated_environment import Isolation, prepare_isolated
 from nilus.prepared import Environment, EnvironmentSettings
+from nilus.programs.deadline import Deadline
 from nilus.requirements import Wanted
 from nilus.uv_settings import Index
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nilus.deadline import Deadline
+from nilus.programs.deadline import Deadline
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25

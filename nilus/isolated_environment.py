@@ -17,12 +17,12 @@ from packaging.utils import canonicalize_name
 
 from nilus import contradiction, requirements
 from nilus.cache import Entry
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.installed import Installed
 from nilus.interpreter import Interpreter
 from nilus.preparation import Preparation
 from nilus.prepared import Environment, EnvironmentSettings
+from nilus.programs.deadline import Deadline
 from nilus.pythons import find_python
 from nilus.requirements import Requirements, Wanted
 from nilus.resolution import Resolution, Resolver, name_of

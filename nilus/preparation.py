@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 from nilus import file_tree
 from nilus.cache import Cache, Entry
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.interpreter import Interpreter
 from nilus.prepared import Environment, EnvironmentSettings
+from nilus.programs.deadline import Deadline
 from nilus.requirements import Requirements, Wanted
 from nilus.resolution import Resolution, Resolver, address_of, name_of
 from nilus.staging import Staging

@@ -15,9 +15,9 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from nilus.cache import Cache
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.interpreter import Interpreter
+from nilus.programs.deadline import Deadline
 from nilus.staging import Staging
 from nilus.uv import Uv
 from nilus.uv_failure import UvFailed

@@ -19,10 +19,10 @@ from packaging.utils import canonicalize_name
 
 from nilus import contradiction, installed_wheels
 from nilus.cache import Cache
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.installed import Installed
 from nilus.interpreter import Interpreter
+from nilus.programs.deadline import Deadline
 from nilus.requirements import Requirements, Wanted
 from nilus.runtime_needs import RuntimeNeeds
 from nilus.staging import Staging

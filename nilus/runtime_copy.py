@@ -20,9 +20,9 @@ from typing import Any
 import nilus
 from nilus import file_tree
 from nilus.cache import Cache, Entry
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
 from nilus.interpreter import Interpreter
+from nilus.programs.deadline import Deadline
 from nilus.staging import Staging
 
 _log = logging.getLogger("nilus.environment")

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO
 
 from nilus import uv_failure
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
+from nilus.programs.deadline import Deadline
 from nilus.uv_settings import UvSettings
 
 _log = logging.getLogger("nilus.environment")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError
+from nilus.programs.deadline import Deadline
 
 _FIRST_LINES = 5
 _LAST_LINES = 20

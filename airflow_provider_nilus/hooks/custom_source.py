@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nilus.environment import Environment
     from nilus.protocol.events import Loaded
     from nilus.protocol.job import Job
-    from nilus.repository import Checkout
+    from nilus.repository.fetch import Checkout
     from nilus.workflow import Repo, Workflow
 
 
@@ -207,7 +207,7 @@ class NilusHook(BaseHook):
     def check_git(self) -> tuple[bool, str]:
         """Look for a git that can be used; whether there is one, and what to tell the user."""
         from nilus.errors import NilusError
-        from nilus.git import check_git
+        from nilus.git.commands import check_git
 
         try:
             return True, f"git {check_git()}"

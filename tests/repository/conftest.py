@@ -15,7 +15,7 @@ import pytest
 from git_server_fixture import GitServer, running_git_server
 from ssh_server_fixture import keygen, ssh_server
 
-from nilus.repository import Checkout, Settings, checkout
+from nilus.repository.fetch import Checkout, Settings, checkout
 
 if TYPE_CHECKING:
     from git_fixture import GitRepository

@@ -11,9 +11,10 @@ import pytest
 from deployment_fixture import Deployment
 from git_fixture import GitRepository
 
-from nilus import allowed_repositories, repository_url
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Settings, checkout
+from nilus.git import repository_url
+from nilus.repository import allow_list
+from nilus.repository.fetch import Checkout, Settings, checkout
 
 Get = Callable[..., Checkout]
 
@@ -23,7 +24,7 @@ EVERY = ("https", "ssh", "http", "file")
 def is_allowed(url: str, *patterns: str) -> bool:
     parsed = repository_url.parse(url, allowed_protocols=EVERY)
     try:
-        allowed_repositories.check(parsed, patterns)
+        allow_list.check(parsed, patterns)
     except RepositoryError:
         return False
     return True
@@ -119,7 +120,7 @@ def test_without_patterns_every_repository_is_allowed() -> None:
 )
 def test_what_is_no_pattern_is_an_error_whatever_else_is_in_the_list(pattern: str) -> None:
     with pytest.raises(RepositoryError, match="allowed_repositories"):
-        allowed_repositories.check_patterns(["https://example.com/*", pattern])
+        allow_list.check_patterns(["https://example.com/*", pattern])
 
 
 def test_a_repository_that_is_not_allowed_is_not_asked_for(git_server: Any, get: Get, settings: Settings) -> None:

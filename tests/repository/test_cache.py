@@ -18,10 +18,10 @@ from git_fixture import GitRepository
 
 from nilus import file_tree
 from nilus.cache import Cache
-from nilus.deadline import Deadline
 from nilus.errors import DependencyError, RepositoryError
 from nilus.file_lock import FileLock
-from nilus.repository import Checkout, Settings, checkout
+from nilus.programs.deadline import Deadline
+from nilus.repository.fetch import Checkout, Settings, checkout
 from nilus.staging import Staging
 
 Get = Callable[..., Checkout]

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
-from nilus import git_process, git_version
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Settings, base_dir, checkout, default_cache_dir
+from nilus.git import version as git_version
+from nilus.programs import process
+from nilus.repository.fetch import Checkout, Settings, base_dir, checkout, default_cache_dir
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]
@@ -346,7 +347,7 @@ def test_versions_with_the_fixes_for_hostile_submodules_are_known(version: tuple
 
 def test_the_version_of_this_machines_git_is_read() -> None:
     shown = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
-    assert ".".join(map(str, git_version.check_version(git_process.find_git()))) in shown
+    assert ".".join(map(str, git_version.check_version(process.find_git()))) in shown
 
 
 def test_the_default_cache_is_below_the_users_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
-from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
 from nilus.file_lock import FileLock
-from nilus.repository import Checkout, Settings, checkout
+from nilus.programs.deadline import Deadline
+from nilus.repository.fetch import Checkout, Settings, checkout
 
 Start = Callable[..., subprocess.Popen[str]]
 Wait = Callable[..., None]
@@ -28,7 +28,7 @@ PROCESSES = 50
 TASK = """
 import json, logging, sys, time
 from pathlib import Path
-from nilus.repository import Settings, checkout
+from nilus.repository.fetch import Settings, checkout
 cache, url, ref, ready, go, finish, max_bytes = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 def wait(path):

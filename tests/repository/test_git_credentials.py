@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
-from nilus import repository_url
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Credentials
+from nilus.git import repository_url
+from nilus.repository.fetch import Checkout, Credentials
 
 Get = Callable[..., Checkout]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nilus import git_process
-from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
+from nilus.programs import process
+from nilus.programs.deadline import Deadline
 
 Wait = Callable[..., None]
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -21,9 +21,9 @@ ENVIRON = {"PATH": os.environ["PATH"]}
 
 def run_python(
     code: str, *arguments: object, seconds: float = 60, environ: Mapping[str, str] = ENVIRON
-) -> git_process.Result:
+) -> process.Result:
     command = [sys.executable, "-S", "-c", code, *map(str, arguments)]
-    return git_process.run(command, folder=Path("/"), environ=environ, deadline=Deadline(seconds))
+    return process.run(command, folder=Path("/"), environ=environ, deadline=Deadline(seconds))
 
 
 def is_alive(pid_file: Path) -> bool:
@@ -57,7 +57,7 @@ def test_its_command_line_holds_names_of_variables_and_no_values(monkeypatch: py
     monkeypatch.setenv("WORKER_SECRET", "a-secret-of-the-worker")
     given = ENVIRON | {"GIVEN": "a-secret-that-is-given"}
 
-    command = git_process._without_our_environment(given)
+    command = process._without_our_environment(given)
 
     assert "WORKER_SECRET" in command
     assert "GIVEN" not in command
@@ -140,8 +140,8 @@ def test_a_descriptor_it_is_to_keep_open_stays_locked_as_long_as_it_lives(tmp_pa
     try:
         code = "import os, sys; os.write(int(sys.argv[1]), b'x')"
         command = [sys.executable, "-S", "-c", code, str(write)]
-        kept = git_process.run(command, folder=Path("/"), environ=ENVIRON, deadline=Deadline(60), keep_open=(write,))
-        closed = git_process.run(command, folder=Path("/"), environ=ENVIRON, deadline=Deadline(60))
+        kept = process.run(command, folder=Path("/"), environ=ENVIRON, deadline=Deadline(60), keep_open=(write,))
+        closed = process.run(command, folder=Path("/"), environ=ENVIRON, deadline=Deadline(60))
     finally:
         os.close(write)
     assert kept.status == 0
@@ -153,9 +153,9 @@ def test_a_descriptor_it_is_to_keep_open_stays_locked_as_long_as_it_lives(tmp_pa
 def test_a_program_that_is_not_there_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RepositoryError, match="no git"):
-        git_process.find_git()
+        process.find_git()
     with pytest.raises(RepositoryError, match="no env"):
-        git_process.run(["git"], folder=Path("/"), environ=ENVIRON, deadline=Deadline(10))
+        process.run(["git"], folder=Path("/"), environ=ENVIRON, deadline=Deadline(10))
 
 
 @pytest.mark.parametrize("value", ["error", "nonsense"])
@@ -163,7 +163,7 @@ def test_gitpython_that_cannot_be_imported_is_an_error_with_a_remedy(value: str,
     code = """
 from pathlib import Path
 from nilus.errors import RepositoryError
-from nilus.repository import Settings, checkout
+from nilus.repository.fetch import Settings, checkout
 try:
     checkout("https://localhost/repo", settings=Settings(cache_dir=Path("/nowhere"), cache_max_bytes=1))
 except RepositoryError as error:
@@ -179,5 +179,5 @@ def test_running_git_writes_nothing_into_our_environment() -> None:
     before = dict(os.environ)
     git = shutil.which("git")
     assert git is not None
-    assert git_process.run([git, "version"], folder=Path("/"), environ=ENVIRON, deadline=Deadline(60)).status == 0
+    assert process.run([git, "version"], folder=Path("/"), environ=ENVIRON, deadline=Deadline(60)).status == 0
     assert dict(os.environ) == before

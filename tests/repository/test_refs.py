@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
-from nilus import refs
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout
+from nilus.git import refs
+from nilus.repository.fetch import Checkout
 
 Get = Callable[..., Checkout]
 

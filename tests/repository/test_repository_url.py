@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from git_fixture import GitRepository
 
-from nilus import repository_url
 from nilus.errors import RepositoryError
-from nilus.repository import Settings, checkout
+from nilus.git import repository_url
+from nilus.repository.fetch import Settings, checkout
 
 USUAL = ("https", "ssh")
 EVERY = ("https", "ssh", "http", "file")

@@ -18,7 +18,7 @@ from git_fixture import GitRepository
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Settings, TrustedKeys
+from nilus.repository.fetch import Checkout, Settings, TrustedKeys
 from nilus.workflow import Repo
 
 Get = Callable[..., Checkout]
@@ -291,7 +291,7 @@ def test_a_git_that_knows_no_ssh_signatures_is_an_error_with_both_versions(
 ) -> None:
     ada = ssh_signer("ada")
     ada.commit(origin, {"source.py": "signed\n"})
-    monkeypatch.setattr("nilus.signatures.check_version", lambda git: (2, 33, 1))
+    monkeypatch.setattr("nilus.repository.signatures.check_version", lambda git: (2, 33, 1))
 
     with pytest.raises(RepositoryError, match="cannot verify SSH signatures") as caught:
         get(origin.url, settings=trusting(settings, ada.keys))

@@ -12,7 +12,7 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
-from nilus.repository import Checkout, Credentials, Settings
+from nilus.repository.fetch import Checkout, Credentials, Settings
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]
@@ -263,7 +263,7 @@ def test_a_commit_the_submodule_does_not_have_is_an_error(
 def test_an_old_git_is_warned_about(
     nested: GitRepository, get: Get, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("nilus.submodules.is_patched", lambda version: False)
+    monkeypatch.setattr("nilus.repository.submodules.is_patched", lambda version: False)
     with caplog.at_level(logging.WARNING, "nilus.repository"):
         get(nested.url, submodules="shallow")
     assert "before 2.50.1" in caplog.text

@@ -8,10 +8,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nilus import git_failure, git_process
 from nilus.errors import RepositoryError
-from nilus.git import Git
-from nilus.git_version import check_version
+from nilus.git import failure
+from nilus.git.commands import Git
+from nilus.git.version import check_version
+from nilus.programs import process
 
 # gpg.ssh.allowedSignersFile came with it.
 _OLDEST_FOR_SSH = (2, 34)
@@ -103,7 +104,7 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
     (keyring / "keys.asc").write_text(keys.openpgp, encoding="utf-8")
     environ = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "GNUPGHOME": str(keyring)}
     # Not --import: it asks a daemon whether there are secret keys, over a socket that this path is too long for.
-    result = git_process.run(
+    result = process.run(
         [program, "--output", str(keyring / "keys.gpg"), "--dearmor", "--", str(keyring / "keys.asc")],
         folder=keyring,
         environ=environ,
@@ -113,7 +114,7 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
         raise RepositoryError(
             f"The OpenPGP keys of {keys.origin} cannot be read.",
             expected="public keys as gpg --export --armor writes them",
-            found=git_failure.shown(result.errors, ()) or f"exit status {result.status}",
+            found=failure.shown(result.errors, ()) or f"exit status {result.status}",
             remedy="Export them again.",
             retryable=result.timed_out,
         )
@@ -123,7 +124,7 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
 def _ssh(keyring: Path, keys: TrustedKeys) -> list[tuple[str, str]]:
     if not keys.allowed_signers.strip():
         return [("gpg.ssh.program", "false")]
-    version = check_version(git_process.find_git())
+    version = check_version(process.find_git())
     if version < _OLDEST_FOR_SSH:
         raise RepositoryError(
             "This git cannot verify SSH signatures.",

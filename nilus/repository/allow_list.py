@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nilus.errors import RepositoryError
-from nilus.repository_url import DEFAULT_PORTS, KNOWN_PROTOCOLS, RepositoryUrl
+from nilus.git.repository_url import DEFAULT_PORTS, KNOWN_PROTOCOLS, RepositoryUrl
 
 _EVERYTHING = ("*", "**")
 _SHOWN = 10

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nilus import allowed_repositories, file_tree, repository_url
+from nilus import file_tree
 from nilus.errors import RepositoryError
-from nilus.git import Git
-from nilus.git_process import find_git
-from nilus.git_version import check_version, is_patched
-from nilus.repository_url import RepositoryUrl
+from nilus.git import repository_url
+from nilus.git.commands import Git
+from nilus.git.repository_url import RepositoryUrl
+from nilus.git.version import check_version, is_patched
+from nilus.programs.process import find_git
+from nilus.repository import allow_list
 
 _log = logging.getLogger("nilus.repository")
 
@@ -162,7 +164,7 @@ def _check_place(git: Git, folder: Path, name: str, path: str) -> None:
 def _checked_url(git: Git, base: RepositoryUrl, name: str, url: str) -> RepositoryUrl:
     try:
         checked = repository_url.resolve(url, base, allowed_protocols=git.allowed_protocols)
-        allowed_repositories.check(checked, git.allowed_repositories)
+        allow_list.check(checked, git.allowed_repositories)
     except RepositoryError as problem:
         raise _refused(git, f"the address of {name!r}: {problem.message} {problem.found}") from None
     return checked

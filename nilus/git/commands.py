@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nilus import git_failure, git_process, refs
-from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
-from nilus.git_credentials import Credentials
-from nilus.git_version import check_git, check_version
-from nilus.repository_url import RepositoryUrl
+from nilus.git import failure, refs
+from nilus.git.credentials import Credentials
+from nilus.git.repository_url import RepositoryUrl
+from nilus.git.version import check_git, check_version
+from nilus.programs import process
+from nilus.programs.deadline import Deadline
 
 __all__ = ["Credentials", "Git", "check_git"]
 
@@ -87,7 +88,7 @@ class Git:
         url: the repository's address.
         allowed_protocols: what git may use, for the repository and for its submodules.
         allowed_repositories: which repositories may be fetched, the submodules among them; see
-            `nilus.allowed_repositories`. Empty for all.
+            `nilus.repository.allow_list`. Empty for all.
         credentials: how it is let in.
         deadline: when whatever runs is ended.
         keep_open: file descriptors git inherits: locks that are to live as long as it does.
@@ -203,7 +204,7 @@ class Git:
         result = self._result(["verify-commit", commit], folder, dict(environ), configuration)
         if result.timed_out:
             self._check(result, f"verify the commit {commit} of {self.url}")
-        return None if result.status == 0 else git_failure.shown(result.errors, self.credentials.secrets())
+        return None if result.status == 0 else failure.shown(result.errors, self.credentials.secrets())
 
     def _run(
         self,
@@ -221,18 +222,18 @@ class Git:
         self, arguments: Sequence[str], folder: Path, doing: str, configuration: Iterable[tuple[str, str]] = ()
     ) -> bool:
         result = self._result(arguments, folder, configuration=configuration)
-        if not result.timed_out and result.status != 0 and git_failure.ask_for_more(result.errors):
+        if not result.timed_out and result.status != 0 and failure.ask_for_more(result.errors):
             return False
         self._check(result, f"{doing} {self.url}")
         return True
 
-    def _check(self, result: git_process.Result, doing: str) -> None:
+    def _check(self, result: process.Result, doing: str) -> None:
         secrets = self.credentials.secrets()
         if result.timed_out:
             raise RepositoryError(
                 f"git could not {doing} within {self.deadline.seconds:g} seconds.",
                 expected=f"the server {self.url.server} to be done in that time",
-                found=git_failure.shown(result.errors, secrets) or "no end and no message",
+                found=failure.shown(result.errors, secrets) or "no end and no message",
                 remedy="Give it more time (--sync-timeout, or git_timeout in the settings), fetch less (--depth, "
                 "--filter), or look at the server.",
                 retryable=True,
@@ -240,7 +241,7 @@ class Git:
         if result.flooded:
             raise RepositoryError(f"git could not {doing}: the answer is too long.", remedy="Look at the server.")
         if result.status != 0:
-            raise git_failure.failure(
+            raise failure.failure(
                 doing=doing,
                 server=self.url.server,
                 credential=self.credentials.presented(self.url),
@@ -255,11 +256,11 @@ class Git:
         folder: Path,
         environ: dict[str, str] | None = None,
         configuration: Iterable[tuple[str, str]] = (),
-    ) -> git_process.Result:
-        git = git_process.find_git()
+    ) -> process.Result:
+        git = process.find_git()
         check_version(git)
         whole = self._environment(folder, configuration) | (environ or {})
-        return git_process.run(
+        return process.run(
             [git, *arguments], folder=folder, environ=whole, deadline=self.deadline, keep_open=self.keep_open
         )
 

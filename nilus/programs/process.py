@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
+from nilus.programs.deadline import Deadline
 
 if TYPE_CHECKING:
     from git.cmd import Git

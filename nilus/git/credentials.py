@@ -11,7 +11,7 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 from nilus.errors import RepositoryError
-from nilus.repository_url import RepositoryUrl
+from nilus.git.repository_url import RepositoryUrl
 
 _USERNAME = "NILUS_GIT_USERNAME"
 _PASSWORD = "NILUS_GIT_PASSWORD"  # noqa: S105

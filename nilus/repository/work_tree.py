@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from nilus import file_tree, signatures, submodules
+from nilus import file_tree
 from nilus.errors import RepositoryError
-from nilus.git import Git
-from nilus.signatures import TrustedKeys
+from nilus.git.commands import Git
+from nilus.repository import signatures, submodules
+from nilus.repository.signatures import TrustedKeys
 
 _log = logging.getLogger("nilus.repository")
 

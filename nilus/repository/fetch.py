@@ -12,16 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nilus import allowed_repositories, refs, repository_url
-from nilus.base_dir import base_dir
 from nilus.cache import Cache, Entry
 from nilus.cache_folder import default_cache_dir
-from nilus.deadline import Deadline
 from nilus.errors import RepositoryError
-from nilus.git import Credentials, Git
-from nilus.signatures import TrustedKeys
+from nilus.git import refs, repository_url
+from nilus.git.commands import Credentials, Git
+from nilus.programs.deadline import Deadline
+from nilus.repository import allow_list
+from nilus.repository.base_dir import base_dir
+from nilus.repository.signatures import TrustedKeys
+from nilus.repository.work_tree import Wanted, materialise
 from nilus.staging import Staging
-from nilus.work_tree import Wanted, materialise
 
 __all__ = [
     "Checkout",
@@ -51,7 +52,7 @@ class Settings:
         cache_dir: where checkouts are kept; see `default_cache_dir`.
         cache_max_bytes: how much room they may take on the disk. What is in use stays, whatever it takes.
         allowed_protocols: of `https`, `ssh`, `http` and `file`.
-        allowed_repositories: globs that an address must match one of, see `nilus.allowed_repositories`; empty for all.
+        allowed_repositories: globs that an address must match one of, see `nilus.repository.allow_list`; empty for all.
         require_pinned_commit: take nothing but what a full hash names: the ref, or the expected commit.
         trusted_keys: one of them must have signed the commit; None if nobody has to.
     """
@@ -122,7 +123,7 @@ def checkout(
         ref: a branch, a tag, a full ref or a commit's full hash; None for the default branch.
         settings: what the deployment decides.
         credentials: how git is let in; None for public repositories, and for the SSH keys of the worker's user.
-        depth, submodules, filter, sparse_checkout_file: see `nilus.work_tree.Wanted`.
+        depth, submodules, filter, sparse_checkout_file: see `nilus.repository.work_tree.Wanted`.
         timeout: seconds for all of it, waiting for other processes included.
         expected_commit: the full hash the ref must stand for, or nothing is fetched.
 
@@ -217,7 +218,7 @@ def _git(url: str, settings: Settings, credentials: Credentials | None, timeout:
             remedy="Correct --sync-timeout, or git_timeout in the settings.",
         )
     address = repository_url.parse(url, allowed_protocols=settings.allowed_protocols)
-    allowed_repositories.check(address, settings.allowed_repositories)
+    allow_list.check(address, settings.allowed_repositories)
     return Git(
         url=address,
         allowed_protocols=settings.allowed_protocols,

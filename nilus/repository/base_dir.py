@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from nilus import file_tree, repository_url
+from nilus import file_tree
 from nilus.errors import RepositoryError
+from nilus.git import repository_url
 
 if TYPE_CHECKING:
-    from nilus.repository import Checkout
+    from nilus.repository.fetch import Checkout
 
 _REMEDY = "Write repo.baseDir as the folder's path inside the repository, such as sources/orders."
 

@@ -1,0 +1,1 @@
+"""git itself: its commands, credentials, failures, versions, refs and URLs."""

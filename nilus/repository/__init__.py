@@ -1,0 +1,19 @@
+"""From a repository at a ref to a checkout: `checkout` is the way in."""
+
+from nilus.cache_folder import default_cache_dir
+from nilus.git.commands import Credentials
+from nilus.repository.base_dir import base_dir
+from nilus.repository.fetch import Checkout, Settings, cached, checkout, look_up
+from nilus.repository.signatures import TrustedKeys
+
+__all__ = [
+    "Checkout",
+    "Credentials",
+    "Settings",
+    "TrustedKeys",
+    "base_dir",
+    "cached",
+    "checkout",
+    "default_cache_dir",
+    "look_up",
+]
