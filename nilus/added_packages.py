@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from nilus import scripts
-from nilus.cache import Entry
+from nilus.cache.entries import Entry
 from nilus.errors import DependencyError
 from nilus.hidden_modules import hidden_modules
 from nilus.installed import Installed

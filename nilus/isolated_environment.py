@@ -16,7 +16,7 @@ from typing import ClassVar
 from packaging.utils import canonicalize_name
 
 from nilus import contradiction, requirements
-from nilus.cache import Entry
+from nilus.cache.entries import Entry
 from nilus.errors import DependencyError
 from nilus.installed import Installed
 from nilus.interpreter import Interpreter

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nilus import file_tree
-from nilus.cache import Cache, Entry
+from nilus.cache import file_tree
+from nilus.cache.entries import Cache, Entry
+from nilus.cache.staging import Staging
 from nilus.errors import DependencyError
 from nilus.interpreter import Interpreter
 from nilus.prepared import Environment, EnvironmentSettings
 from nilus.programs.deadline import Deadline
 from nilus.requirements import Requirements, Wanted
 from nilus.resolution import Resolution, Resolver, address_of, name_of
-from nilus.staging import Staging
 from nilus.uv import Uv
 from nilus.uv_failure import UvFailed
 from nilus.uv_settings import UvSettings, settings_of

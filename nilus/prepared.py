@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from nilus.cache import Entry
+from nilus.cache.entries import Entry
 from nilus.uv_settings import Index
 
 
@@ -18,7 +18,7 @@ class EnvironmentSettings:
     """What the deployment decides.
 
     Args:
-        cache_dir: where packages are kept; see `nilus.cache_folder.default_cache_dir`.
+        cache_dir: where packages are kept; see `nilus.cache.folder.default_cache_dir`.
         cache_max_bytes: how much room they may take on the disk. What is in use stays, whatever it takes.
         allow_direct_requirements: whether a repository may name addresses, and indexes of its own.
         index: where packages come from; None for what the worker's environment says, in uv's variables or pip's.

@@ -14,11 +14,11 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from nilus.cache import Cache
+from nilus.cache.entries import Cache
+from nilus.cache.staging import Staging
 from nilus.errors import DependencyError
 from nilus.interpreter import Interpreter
 from nilus.programs.deadline import Deadline
-from nilus.staging import Staging
 from nilus.uv import Uv
 from nilus.uv_failure import UvFailed
 from nilus.uv_settings import UvSettings

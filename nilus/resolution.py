@@ -18,14 +18,14 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from nilus import contradiction, installed_wheels
-from nilus.cache import Cache
+from nilus.cache.entries import Cache
+from nilus.cache.staging import Staging
 from nilus.errors import DependencyError
 from nilus.installed import Installed
 from nilus.interpreter import Interpreter
 from nilus.programs.deadline import Deadline
 from nilus.requirements import Requirements, Wanted
 from nilus.runtime_needs import RuntimeNeeds
-from nilus.staging import Staging
 from nilus.uv import Uv
 from nilus.uv_failure import UvFailed
 from nilus.uv_settings import UvSettings

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import nilus
-from nilus import file_tree
-from nilus.cache import Cache, Entry
+from nilus.cache import file_tree
+from nilus.cache.entries import Cache, Entry
+from nilus.cache.staging import Staging
 from nilus.errors import DependencyError
 from nilus.interpreter import Interpreter
 from nilus.programs.deadline import Deadline
-from nilus.staging import Staging
 
 _log = logging.getLogger("nilus.environment")
 

@@ -1,6 +1,6 @@
 """From a repository at a ref to a checkout: `checkout` is the way in."""
 
-from nilus.cache_folder import default_cache_dir
+from nilus.cache.folder import default_cache_dir
 from nilus.git.commands import Credentials
 from nilus.repository.base_dir import base_dir
 from nilus.repository.fetch import Checkout, Settings, cached, checkout, look_up

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from nilus import file_tree
+from nilus.cache import file_tree
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nilus.cache import Cache, Entry
-from nilus.cache_folder import default_cache_dir
+from nilus.cache.entries import Cache, Entry
+from nilus.cache.folder import default_cache_dir
+from nilus.cache.staging import Staging
 from nilus.errors import RepositoryError
 from nilus.git import refs, repository_url
 from nilus.git.commands import Credentials, Git
@@ -22,7 +23,6 @@ from nilus.repository import allow_list
 from nilus.repository.base_dir import base_dir
 from nilus.repository.signatures import TrustedKeys
 from nilus.repository.work_tree import Wanted, materialise
-from nilus.staging import Staging
 
 __all__ = [
     "Checkout",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nilus import file_tree
+from nilus.cache import file_tree
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
 from nilus.git.commands import Git

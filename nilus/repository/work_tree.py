@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from nilus import file_tree
+from nilus.cache import file_tree
 from nilus.errors import RepositoryError
 from nilus.git.commands import Git
 from nilus.repository import signatures, submodules

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from nilus import file_tree
+from nilus.cache import file_tree
 from nilus.environment import Environment, EnvironmentSettings
 from nilus.errors import DependencyError
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import pytest
 
-from nilus import file_tree
+from nilus.cache import file_tree
 from nilus.environment import Environment, EnvironmentSettings, Isolation, prepare
 from nilus.runtime_needs import extras_of, runtime_needs
 

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
-from nilus import file_tree
-from nilus.cache import Cache
+from nilus.cache import file_tree
+from nilus.cache.entries import Cache
+from nilus.cache.file_lock import FileLock
+from nilus.cache.staging import Staging
 from nilus.errors import DependencyError, RepositoryError
-from nilus.file_lock import FileLock
 from nilus.programs.deadline import Deadline
 from nilus.repository.fetch import Checkout, Settings, checkout
-from nilus.staging import Staging
 
 Get = Callable[..., Checkout]
 LOG = logging.getLogger("nilus.repository")

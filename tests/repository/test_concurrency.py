@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
+from nilus.cache.file_lock import FileLock
 from nilus.errors import RepositoryError
-from nilus.file_lock import FileLock
 from nilus.programs.deadline import Deadline
 from nilus.repository.fetch import Checkout, Settings, checkout
 

@@ -12,8 +12,8 @@ import secrets
 import time
 from pathlib import Path
 
-from nilus import file_tree
-from nilus.file_lock import FileLock
+from nilus.cache import file_tree
+from nilus.cache.file_lock import FileLock
 
 _LOCK = "lock"
 # A folder without a lock file is one between two steps of its maker, or one whose maker died there.

@@ -27,11 +27,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from nilus import cache_folder, file_tree
+from nilus.cache import file_tree
+from nilus.cache import folder as cache_folder
+from nilus.cache.file_lock import FileLock
+from nilus.cache.staging import Staging, sweep
 from nilus.errors import NilusError
-from nilus.file_lock import FileLock
 from nilus.programs.deadline import Deadline
-from nilus.staging import Staging, sweep
 
 _FORMAT = 1
 _MARKER = "marker.json"
