@@ -55,7 +55,7 @@ def package_index() -> ModuleType:
 
 def fill_with_installed(index: Any, folder: Path) -> None:
     """Put what an isolated environment needs into the index, as it is installed here."""
-    from nilus.runtime_needs import extras_of, runtime_needs
+    from nilus.environment.python.runtime_needs import extras_of, runtime_needs
 
     again = _module("isolated", "installed_wheels_again.py")
     for package in again.closure(runtime_needs(extras_of(SINK)).requirements).values():
@@ -83,7 +83,7 @@ def fill(index: Any, make: ModuleType, packages: int, files: int) -> list[str]:
 
 def ours(folder: Path, url: str, names: list[str]) -> Way:
     """`nilus.environment.prepare`, and a child whose path it completes."""
-    from nilus.environment import EnvironmentSettings, Index, prepare
+    from nilus.environment.prepare import EnvironmentSettings, Index, prepare
 
     checkout = folder / "checkout"
     checkout.mkdir()
@@ -107,8 +107,8 @@ def ours(folder: Path, url: str, names: list[str]) -> Way:
 
 def isolated(folder: Path, url: str, names: list[str]) -> Way:
     """`nilus.environment.prepare` with an isolation: a virtual environment with dlt and a driver besides."""
-    from nilus.environment import EnvironmentSettings, Index, Isolation, prepare
-    from nilus.runtime_needs import extras_of
+    from nilus.environment.prepare import EnvironmentSettings, Index, Isolation, prepare
+    from nilus.environment.python.runtime_needs import extras_of
 
     checkout = folder / "checkout"
     checkout.mkdir()

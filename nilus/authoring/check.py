@@ -86,10 +86,10 @@ def check(target: Target, *, limit: int = DEFAULT_LIMIT, environ: dict[str, str]
 
 
 def _requirements(run: LocalRun, findings: Findings) -> None:
-    from nilus import requirements
+    from nilus.environment.requirements import file
 
     try:
-        requirements.read(run.base_dir, run.checkout)
+        file.read(run.base_dir, run.checkout)
     except NilusError as error:
         findings.refused.append(error)
 

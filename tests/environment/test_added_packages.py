@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from nilus.environment import Environment
-from nilus.hidden_modules import hidden_modules
+from nilus.environment.prepare import Environment
+from nilus.environment.python.hidden_modules import hidden_modules
 
 Get = Callable[..., Environment]
 InChild = Callable[[Environment, str], Any]

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from nilus import contradiction, requirements
-from nilus.environment import Environment, EnvironmentSettings
+from nilus.environment import conflicts
+from nilus.environment.prepare import Environment, EnvironmentSettings
+from nilus.environment.python.installed_packages import Installed
+from nilus.environment.requirements import file
 from nilus.errors import DependencyError
-from nilus.installed import Installed
 
 Get = Callable[..., Environment]
 
@@ -161,20 +162,20 @@ def test_uvs_explanation_is_read_and_checked(
     words: str, expected: tuple[str, str] | None, installed: Installed, source: Any
 ) -> None:
     source.asks("clash\n")
-    asked = requirements.read(source.base_dir, source.checkout)
+    asked = file.read(source.base_dir, source.checkout)
     assert asked is not None
 
-    found = contradiction.told_by_uv(words, asked, installed)
+    found = conflicts.told_by_uv(words, asked, installed)
 
     assert [(str(one.requirement), one.asked_by) for one in found] == ([expected] if expected else [])
 
 
 def test_the_versions_that_owners_refuse_are_told(installed: Installed, source: Any) -> None:
     source.asks("tool==3.1\ntool>=3\n")
-    asked = requirements.read(source.base_dir, source.checkout)
+    asked = file.read(source.base_dir, source.checkout)
     assert asked is not None
 
-    exact, at_least = (contradiction.error([one], installed) for one in contradiction.direct(asked.wanted, installed))
+    exact, at_least = (conflicts.error([one], installed) for one in conflicts.direct(asked.wanted, installed))
 
     assert "which owner (Tool<3,>=1) would not allow as it is now" in exact.remedy
     assert "if those that need it allow it" in at_least.remedy

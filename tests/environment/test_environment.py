@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nilus.environment import Environment, EnvironmentSettings, Index
+from nilus.environment.prepare import Environment, EnvironmentSettings, Index
 from nilus.errors import DependencyError
 
 Get = Callable[..., Environment]
@@ -84,7 +84,7 @@ def test_known_requirements_need_neither_network_nor_uv(
     index.add(make.wheel("inner", "2.5"))
     first = get("plain\n")
     asked = len(index.requests)
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: "/no/uv/here")
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: "/no/uv/here")
 
     assert get("plain\n").paths == first.paths
     assert len(index.requests) == asked
@@ -94,7 +94,7 @@ def test_what_was_found_to_be_missing_nothing_is_known_the_next_time(
     index: Any, get: Get, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert get("dlt[duckdb]\n").paths == []
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: "/no/uv/here")
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: "/no/uv/here")
 
     assert get("dlt[duckdb]\n").paths == []
     assert index.requests == []

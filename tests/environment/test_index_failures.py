@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from nilus import uv_failure
-from nilus.environment import Environment, EnvironmentSettings
+from nilus.environment.prepare import Environment, EnvironmentSettings
+from nilus.environment.uv import failure
+from nilus.environment.uv.failure import UvFailed
 from nilus.errors import DependencyError
-from nilus.uv_failure import UvFailed
 
 Get = Callable[..., Environment]
 WaitUntil = Callable[..., None]
@@ -238,7 +238,7 @@ def test_a_uv_that_cannot_be_started_is_told(
 ) -> None:
     (tmp_path / "uv").write_text("not a program")
     (tmp_path / "uv").chmod(0o755)
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: str(tmp_path / "uv"))
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: str(tmp_path / "uv"))
 
     error = refused(get, "plain\n")
 
@@ -251,7 +251,7 @@ def test_a_uv_that_was_killed_may_be_tried_again(
 ) -> None:
     (tmp_path / "uv").write_text("#!/bin/sh\nkill -9 $$\n")
     (tmp_path / "uv").chmod(0o755)
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: str(tmp_path / "uv"))
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: str(tmp_path / "uv"))
 
     error = refused(get, "plain\n")
 
@@ -288,7 +288,7 @@ def test_what_uv_printed_is_shown_without_secrets_progress_and_control_character
         "at https://me:p%40ss@host/simple with p@ss\x1b[31m\n\n  and more\n"
     )
 
-    lines = uv_failure.shown(text, ["p%40ss", "p@ss"]).splitlines()
+    lines = failure.shown(text, ["p%40ss", "p@ss"]).splitlines()
 
     assert lines[:6] == ["error: first", "x", "x", "x", "x", "..."]
     assert lines[-3:] == ["y" * 400 + "...", "at https://***@host/simple with *** [31m", "  and more"]

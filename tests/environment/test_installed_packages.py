@@ -15,9 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from nilus import installed_wheels
-from nilus.installed import Installed, InstalledPackage, admits
-from nilus.interpreter import Interpreter
+from nilus.environment.python import constraint_wheels
+from nilus.environment.python.installed_packages import Installed, InstalledPackage, admits
+from nilus.environment.python.interpreter import Interpreter
 
 
 def record(folder: Path, entry: str, *, metadata: str | None = None, name: str = "", version: str = "") -> None:
@@ -45,7 +45,7 @@ def test_here_it_is_what_the_standard_library_finds() -> None:
 def test_the_path_is_that_of_a_child_without_pythonpath(tmp_path: Path) -> None:
     record(tmp_path, "hidden-1.0.dist-info", name="hidden", version="1.0")
     code = (
-        "import json, sys\nfrom nilus.interpreter import Interpreter\n"
+        "import json, sys\nfrom nilus.environment.python.interpreter import Interpreter\n"
         f"sys.path.append({str(tmp_path / 'added')!r})\nprint(json.dumps([Interpreter.current().path, sys.path]))"
     )
     ours, whole = json.loads(
@@ -186,7 +186,7 @@ def test_wheels_for_uv_hold_names_versions_and_extras_and_nothing_else(tmp_path:
     folder = tmp_path / "with space#1"
     folder.mkdir()
 
-    (line,) = installed_wheels.write(Installed.on([str(tmp_path / "site")]), folder)
+    (line,) = constraint_wheels.write(Installed.on([str(tmp_path / "site")]), folder)
 
     (path,) = folder.iterdir()
     assert line == f"my-tool @ {path.as_uri()}"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from nilus import scripts
-from nilus.environment import Environment
+from nilus.environment.prepare import Environment
+from nilus.environment.python import scripts
 
 Get = Callable[..., Environment]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from nilus.environment.requirements.file import Requirements, read
 from nilus.errors import DependencyError
-from nilus.requirements import Requirements, read
 
 HASH = "sha256:" + "0a" * 32
 

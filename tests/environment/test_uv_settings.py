@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nilus.environment.uv.program import find_uv
+from nilus.environment.uv.settings import Index, settings_of
 from nilus.errors import DependencyError
-from nilus.uv import find_uv
-from nilus.uv_settings import Index, settings_of
 
 
 def variables(environ: dict[str, str], index: Index | None = None) -> dict[str, str]:

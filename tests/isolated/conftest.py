@@ -17,8 +17,8 @@ from unittest.mock import patch
 import pytest
 
 from nilus.cache import file_tree
-from nilus.environment import Environment, EnvironmentSettings, Isolation, prepare
-from nilus.runtime_needs import extras_of, runtime_needs
+from nilus.environment.prepare import Environment, EnvironmentSettings, Isolation, prepare
+from nilus.environment.python.runtime_needs import extras_of, runtime_needs
 
 HERE = Path(__file__).resolve().parent
 

@@ -70,7 +70,7 @@ def test_an_unknown_default_is_refused(monkeypatch):
 
 
 def test_a_package_without_its_metadata_cannot_be_isolated(checkout, monkeypatch):
-    monkeypatch.setattr("nilus.runtime_needs.OURS", "not-installed-here")
+    monkeypatch.setattr("nilus.environment.python.runtime_needs.OURS", "not-installed-here")
 
     with pytest.raises(DependencyError, match="not-installed-here is not installed"):
         prepare(checkout, environment="isolated")

@@ -20,10 +20,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import nilus
-from nilus.environment import EnvironmentSettings, Isolation, prepare
+from nilus.environment.prepare import EnvironmentSettings, Isolation, prepare
+from nilus.environment.python.runtime_needs import _EXTRAS, OURS, extras_of, runtime_needs
 from nilus.errors import DependencyError
 from nilus.runtime.destinations import _SINKS
-from nilus.runtime_needs import _EXTRAS, OURS, extras_of, runtime_needs
 
 PACKAGE = Path(nilus.__file__).parent
 
@@ -94,7 +94,7 @@ def test_lines_for_nilus_are_met_by_what_travels_with_the_source(isolate):
     ("line", "needed"), [("dlt==1.10.0", "dlt[duckdb]<1.32,>=1.31"), ("sqlglot>=30.21", "sqlglot<30.21")]
 )
 def test_a_requirement_that_contradicts_what_nilus_needs_is_explained(line, needed, isolate, monkeypatch):
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: "/no/uv/here")
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: "/no/uv/here")
 
     error = refused(isolate, f"# first\n{line}\n")
 
@@ -128,7 +128,7 @@ def test_hashes_are_verified_for_the_packages_that_have_them(isolate, wheels, ma
 
 def test_the_second_time_it_costs_neither_network_nor_a_process(isolate, monkeypatch):
     first = isolate("")
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: "/no/uv/here")
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: "/no/uv/here")
     monkeypatch.setattr(subprocess, "Popen", None)
 
     again = isolate("")
@@ -224,7 +224,7 @@ def test_unused_ones_are_removed_and_one_in_use_is_not(checkout, settings, wheel
 PREPARE = """
 import sys
 from pathlib import Path
-from nilus.environment import EnvironmentSettings, Isolation, prepare
+from nilus.environment.prepare import EnvironmentSettings, Isolation, prepare
 checkout, cache = map(Path, sys.argv[1:3])
 settings = EnvironmentSettings(cache_dir=cache, cache_max_bytes=10**9)
 with prepare(checkout, checkout=checkout, settings=settings, isolation=Isolation(), timeout=200) as environment:
@@ -322,7 +322,7 @@ def test_another_python_of_the_machine_is_found_by_its_version(isolate, wheels, 
     own = isolate(text)
     assert own.folder != environment.folder
     assert own.program != environment.program
-    monkeypatch.setattr("nilus.uv.find_uv", lambda: "/no/uv/here")
+    monkeypatch.setattr("nilus.environment.uv.program.find_uv", lambda: "/no/uv/here")
     assert isolate(text, python=another_python).folder == environment.folder
 
 

@@ -1,8 +1,8 @@
 """The one place that runs uv.
 
 It is run as a program, by its documented options, with fixed lists of arguments; what comes from a repository stands in
-files. Its environment is made from nothing (`nilus.uv_settings`), so no secret is ever an argument. It is the leader of
-a process group that ends with it.
+files. Its environment is made from nothing (`nilus.environment.uv.settings`), so no secret is ever an argument. It is
+the leader of a process group that ends with it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nilus import uv_failure
+from nilus.environment.uv import failure
+from nilus.environment.uv.settings import UvSettings
 from nilus.errors import DependencyError
 from nilus.programs.deadline import Deadline
-from nilus.uv_settings import UvSettings
 
 _log = logging.getLogger("nilus.environment")
 
@@ -148,16 +148,16 @@ class Uv:
             status = self._wait(self._start([find_uv(), *arguments], output, errors))
             answer, words = _read(output, _LARGEST_ANSWER, 0), _read(errors, _KEPT_START, _KEPT_END)
         if status is None:
-            raise uv_failure.timed_out(doing, self.deadline, words, self.settings.secrets)
+            raise failure.timed_out(doing, self.deadline, words, self.settings.secrets)
         if status == 0:
             self._warn(words)
             return answer
-        raise uv_failure.UvFailed(doing, status, words, self.settings.secrets)
+        raise failure.UvFailed(doing, status, words, self.settings.secrets)
 
     def _warn(self, words: str) -> None:
         for line in words.splitlines():
             if line.startswith("warning: "):
-                _log.warning("uv: %s", uv_failure.shown(line.removeprefix("warning: "), self.settings.secrets))
+                _log.warning("uv: %s", failure.shown(line.removeprefix("warning: "), self.settings.secrets))
 
     def _start(self, command: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         try:

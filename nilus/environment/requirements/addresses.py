@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from nilus.requirement_line import Refused, shown
+from nilus.environment.requirements.lines import Refused, shown
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://|file:", re.IGNORECASE)
 _MARKER = re.compile(r"\s;|;\s")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nilus.cache.entries import Entry
-from nilus.uv_settings import Index
+from nilus.environment.uv.settings import Index
 
 
 @dataclass(frozen=True, kw_only=True)

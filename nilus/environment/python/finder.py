@@ -16,12 +16,12 @@ from packaging.specifiers import SpecifierSet
 
 from nilus.cache.entries import Cache
 from nilus.cache.staging import Staging
+from nilus.environment.python.interpreter import Interpreter
+from nilus.environment.uv.failure import UvFailed
+from nilus.environment.uv.program import Uv
+from nilus.environment.uv.settings import UvSettings
 from nilus.errors import DependencyError
-from nilus.interpreter import Interpreter
 from nilus.programs.deadline import Deadline
-from nilus.uv import Uv
-from nilus.uv_failure import UvFailed
-from nilus.uv_settings import UvSettings
 
 _log = logging.getLogger("nilus.environment")
 

@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 from nilus.cache import file_tree
 from nilus.cache.entries import Cache, Entry
 from nilus.cache.staging import Staging
+from nilus.environment.model import Environment, EnvironmentSettings
+from nilus.environment.python.interpreter import Interpreter
+from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.resolution import Resolution, Resolver, address_of, name_of
+from nilus.environment.uv.failure import UvFailed
+from nilus.environment.uv.program import Uv
+from nilus.environment.uv.settings import UvSettings, settings_of
 from nilus.errors import DependencyError
-from nilus.interpreter import Interpreter
-from nilus.prepared import Environment, EnvironmentSettings
 from nilus.programs.deadline import Deadline
-from nilus.requirements import Requirements, Wanted
-from nilus.resolution import Resolution, Resolver, address_of, name_of
-from nilus.uv import Uv
-from nilus.uv_failure import UvFailed
-from nilus.uv_settings import UvSettings, settings_of
 
 log = logging.getLogger("nilus.environment")
 

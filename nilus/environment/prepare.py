@@ -2,7 +2,7 @@
 
 Shared: what is installed beside the worker's Python stays as it is, and is what everything else has to fit to. What is
 missing goes into a folder that stands behind it on the path of the process that runs the source. Isolated: a virtual
-environment that holds nothing of the worker's (`nilus.isolated_environment`).
+environment that holds nothing of the worker's (`nilus.environment.isolation`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from nilus import contradiction, requirements
-from nilus.added_packages import AddedPackages
+from nilus.environment import conflicts
+from nilus.environment.added_packages import AddedPackages
+from nilus.environment.isolation import Isolation, prepare_isolated
+from nilus.environment.model import Environment, EnvironmentSettings
+from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.interpreter import Interpreter
+from nilus.environment.requirements import file
+from nilus.environment.requirements.file import Wanted
+from nilus.environment.uv.settings import Index
 from nilus.errors import DependencyError
-from nilus.installed import Installed
-from nilus.interpreter import Interpreter
-from nilus.isolated_environment import Isolation, prepare_isolated
-from nilus.prepared import Environment, EnvironmentSettings
 from nilus.programs.deadline import Deadline
-from nilus.requirements import Wanted
-from nilus.uv_settings import Index
 
 __all__ = ["Environment", "EnvironmentSettings", "Index", "Isolation", "prepare"]
 
@@ -63,14 +64,14 @@ def prepare(
     deadline = Deadline(timeout)
     if isolation is not None:
         return prepare_isolated(base_dir, checkout, settings, isolation, deadline)
-    asked = requirements.read(base_dir, checkout, allow_direct=settings.allow_direct_requirements)
+    asked = file.read(base_dir, checkout, allow_direct=settings.allow_direct_requirements)
     if asked is None:
         return Environment()
     interpreter = Interpreter.current()
     installed = Installed.on(interpreter.path)
-    contradictions = contradiction.direct(asked.wanted, installed)
+    contradictions = conflicts.direct(asked.wanted, installed)
     if contradictions:
-        raise contradiction.error(contradictions, installed)
+        raise conflicts.error(contradictions, installed)
     _tell_of_met(asked.wanted, installed)
     missing = [line for line in asked.wanted if not _is_met(line, installed)]
     if not missing:

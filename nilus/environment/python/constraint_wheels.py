@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nilus.installed import InstalledPackage, holds
+from nilus.environment.python.installed_packages import InstalledPackage, holds
 
 _EXTRA = re.compile(r"""extra == ["']([^"']+)["']""")
 _WHEEL = "Wheel-Version: 1.0\nGenerator: nilus\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

@@ -15,21 +15,22 @@ from typing import ClassVar
 
 from packaging.utils import canonicalize_name
 
-from nilus import contradiction, requirements
 from nilus.cache.entries import Entry
+from nilus.environment import conflicts
+from nilus.environment.builder import Preparation
+from nilus.environment.model import Environment, EnvironmentSettings
+from nilus.environment.python.finder import find_python
+from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.interpreter import Interpreter
+from nilus.environment.python.runtime_copy import runtime_copy
+from nilus.environment.python.runtime_needs import OURS, RuntimeNeeds, runtime_needs
+from nilus.environment.requirements import file
+from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.resolution import Resolution, Resolver, name_of
+from nilus.environment.uv.program import Uv
+from nilus.environment.uv.settings import UvSettings, settings_of
 from nilus.errors import DependencyError
-from nilus.installed import Installed
-from nilus.interpreter import Interpreter
-from nilus.preparation import Preparation
-from nilus.prepared import Environment, EnvironmentSettings
 from nilus.programs.deadline import Deadline
-from nilus.pythons import find_python
-from nilus.requirements import Requirements, Wanted
-from nilus.resolution import Resolution, Resolver, name_of
-from nilus.runtime_copy import runtime_copy
-from nilus.runtime_needs import OURS, RuntimeNeeds, runtime_needs
-from nilus.uv import Uv
-from nilus.uv_settings import UvSettings, settings_of
 
 _NO_FILE = "the source's isolated environment"
 _IS_THERE = frozenset((canonicalize_name("nilus"), canonicalize_name(OURS)))
@@ -40,7 +41,8 @@ class Isolation:
     """That a source runs in an environment of its own, and which.
 
     Args:
-        extras: what of our package's extras it needs: those of the sink, see `nilus.runtime_needs.extras_of`.
+        extras: what of our package's extras it needs: those of the sink, see
+            `nilus.environment.python.runtime_needs.extras_of`.
         python: the version of its Python, or the path of one; None for the worker's.
     """
 
@@ -57,11 +59,9 @@ def prepare_isolated(
         DependencyError: see there.
     """
     interpreter, needs = _python(settings, isolation, deadline)
-    asked = requirements.read(
-        base_dir, checkout, allow_direct=settings.allow_direct_requirements, markers=interpreter.markers
-    )
+    asked = file.read(base_dir, checkout, allow_direct=settings.allow_direct_requirements, markers=interpreter.markers)
     asked = _without_nilus(asked or Requirements(_NO_FILE))
-    error = contradiction.with_needs(asked, needs)
+    error = conflicts.with_needs(asked, needs)
     if error is not None:
         raise error
     return _IsolatedEnvironment(asked, asked.wanted, settings, interpreter, deadline, needs).run()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
+from nilus.environment.python.installed_packages import Installed, InstalledPackage, admits
+from nilus.environment.python.runtime_needs import RuntimeNeeds
+from nilus.environment.requirements.file import Requirements, Wanted
 from nilus.errors import DependencyError
-from nilus.installed import Installed, InstalledPackage, admits
-from nilus.requirements import Requirements, Wanted
-from nilus.runtime_needs import RuntimeNeeds
 
 _MOST_OWNERS = 6
 # uv's explanation: "… clash==1.0 depends on requests<2.21 …", "… all versions of clash depend on requests<2.21 …".

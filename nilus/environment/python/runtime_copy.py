@@ -21,8 +21,8 @@ import nilus
 from nilus.cache import file_tree
 from nilus.cache.entries import Cache, Entry
 from nilus.cache.staging import Staging
+from nilus.environment.python.interpreter import Interpreter
 from nilus.errors import DependencyError
-from nilus.interpreter import Interpreter
 from nilus.programs.deadline import Deadline
 
 _log = logging.getLogger("nilus.environment")

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from nilus import scripts
 from nilus.cache.entries import Entry
+from nilus.environment.builder import Preparation, log
+from nilus.environment.model import Environment
+from nilus.environment.python import scripts
+from nilus.environment.python.hidden_modules import hidden_modules
+from nilus.environment.python.installed_packages import Installed
+from nilus.environment.resolution import Resolution, Resolver
+from nilus.environment.uv.program import Uv
+from nilus.environment.uv.settings import UvSettings
 from nilus.errors import DependencyError
-from nilus.hidden_modules import hidden_modules
-from nilus.installed import Installed
-from nilus.preparation import Preparation, log
-from nilus.prepared import Environment
-from nilus.resolution import Resolution, Resolver
-from nilus.uv import Uv
-from nilus.uv_settings import UvSettings
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nilus import requirement_address
+from nilus.environment.requirements import addresses
+from nilus.environment.requirements.lines import Origin, Refused, lines_of, shown, split_option, split_requirement
 from nilus.errors import DependencyError
-from nilus.requirement_line import Origin, Refused, lines_of, shown, split_option, split_requirement
 
 FILE_NAME = "requirements.txt"
 
@@ -147,22 +147,22 @@ class _Reader:
     def _option(self, origin: Origin, option: str, value: str, chain: tuple[Path, ...]) -> None:
         path = chain[-1]
         if option in ("--requirement", "--constraint"):
-            if not value or requirement_address.is_remote(value):
+            if not value or addresses.is_remote(value):
                 raise Refused(f"{option} {shown(value)}".strip(), "Name a file of the repository behind it.")
             target = path.parent / value
             into = self.wanted if option == "--requirement" else self.constraints
             self.include(target, self.name_of(target), chain, into)
         elif option == "--editable":
-            text = requirement_address.editable(value, path, self.root, allowed=self.allow_direct)
+            text = addresses.editable(value, path, self.root, allowed=self.allow_direct)
             self.wanted.append(Wanted(text, origin, None))
         else:
-            self.options.append(requirement_address.option(option, value, path, self.root, allowed=self.allow_direct))
+            self.options.append(addresses.option(option, value, path, self.root, allowed=self.allow_direct))
 
     def _requirement(self, origin: Origin, text: str, path: Path, into: list[Wanted]) -> None:
         written, options = split_requirement(text)
         hashes = frozenset(_hash(option, value) for option, value in options)
-        if requirement_address.is_address(written):
-            address = requirement_address.address(written, path, self.root, allowed=self.allow_direct)
+        if addresses.is_address(written):
+            address = addresses.address(written, path, self.root, allowed=self.allow_direct)
             into.append(Wanted(address, origin, None, hashes))
             return
         try:
@@ -173,7 +173,7 @@ class _Reader:
         if requirement.marker is not None and not requirement.marker.evaluate({**self.markers, "extra": ""}):
             return
         if requirement.url is not None:
-            requirement.url = requirement_address.address(requirement.url, path, self.root, allowed=self.allow_direct)
+            requirement.url = addresses.address(requirement.url, path, self.root, allowed=self.allow_direct)
         requirement.marker = None
         into.append(Wanted(str(requirement), origin, requirement, hashes))
 

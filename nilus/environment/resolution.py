@@ -17,18 +17,19 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from nilus import contradiction, installed_wheels
 from nilus.cache.entries import Cache
 from nilus.cache.staging import Staging
+from nilus.environment import conflicts
+from nilus.environment.python import constraint_wheels
+from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.interpreter import Interpreter
+from nilus.environment.python.runtime_needs import RuntimeNeeds
+from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.uv.failure import UvFailed
+from nilus.environment.uv.program import Uv
+from nilus.environment.uv.settings import UvSettings
 from nilus.errors import DependencyError
-from nilus.installed import Installed
-from nilus.interpreter import Interpreter
 from nilus.programs.deadline import Deadline
-from nilus.requirements import Requirements, Wanted
-from nilus.runtime_needs import RuntimeNeeds
-from nilus.uv import Uv
-from nilus.uv_failure import UvFailed
-from nilus.uv_settings import UvSettings
 
 _log = logging.getLogger("nilus.environment")
 
@@ -124,7 +125,7 @@ class Resolver:
         folder = staging.folder / "installed"
         folder.mkdir()
         # A wheel's path is written as an address into these files, so nothing in it can be taken for a comment.
-        constraints = installed_wheels.write(self.installed, folder)
+        constraints = constraint_wheels.write(self.installed, folder)
         _write(staging.folder / "installed.txt", constraints)
         _write(staging.folder / "constraints.txt", [line.text for line in requirements.constraints])
         uv = Uv(
@@ -147,9 +148,9 @@ class Resolver:
 
     def _explained(self, failed: UvFailed, requirements: Requirements) -> DependencyError:
         if self.needs is not None:
-            return contradiction.with_needs(requirements, self.needs, failed.words) or failed.error()
-        found = contradiction.told_by_uv(failed.words, requirements, self.installed)
-        return contradiction.error(found, self.installed, failed.words) if found else failed.error()
+            return conflicts.with_needs(requirements, self.needs, failed.words) or failed.error()
+        found = conflicts.told_by_uv(failed.words, requirements, self.installed)
+        return conflicts.error(found, self.installed, failed.words) if found else failed.error()
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:

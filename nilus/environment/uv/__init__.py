@@ -1,0 +1,1 @@
+"""uv: running it, its settings, its failures."""
