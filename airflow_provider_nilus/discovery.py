@@ -12,7 +12,7 @@ from airflow_provider_nilus.secrets import hide, of_workflow
 if TYPE_CHECKING:
     from airflow_provider_nilus.state.record import Record
     from nilus.protocol.job import Job
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 # What `nilus.runtime.discovery.ENTRY` is: importing that would import dlt into the worker.
 _ENTRY = "nilus.runtime.discovery:run"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.state.start import Start
     from airflow_provider_nilus.task_run import RunOptions, TaskRun
     from nilus.protocol.job import Job
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 
 def job_of(

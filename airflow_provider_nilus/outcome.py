@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.table_name import TableName
     from nilus.protocol.events import Adopted, Loaded
     from nilus.repository.fetch import Checkout
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 
 @dataclass

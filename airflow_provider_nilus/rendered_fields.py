@@ -22,9 +22,9 @@ def redacted(name: str, value: Any) -> Any:
 
 def _redacted_text(text: str) -> str:
     """Return a document's text without secrets; one that cannot be read is not shown at all."""
-    from nilus.document import load_document
     from nilus.errors import NilusError
     from nilus.values.redaction import redact_options
+    from nilus.workflow.document import load_document
 
     try:
         document = load_document(text)

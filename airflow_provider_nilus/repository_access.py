@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nilus.errors import RepositoryError
     from nilus.git.commands import Credentials
     from nilus.repository.fetch import Checkout, Settings, TrustedKeys
-    from nilus.workflow import Repo
+    from nilus.workflow.models import Repo
 
 USERNAME, PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"
 

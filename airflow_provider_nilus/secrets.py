@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 
 def forms(secret: str) -> Iterator[str]:

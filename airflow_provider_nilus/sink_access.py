@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_nilus.connections import ResolvedSink
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 
 @dataclass(frozen=True)

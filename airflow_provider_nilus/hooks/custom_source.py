@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nilus.protocol.events import Loaded
     from nilus.protocol.job import Job
     from nilus.repository.fetch import Checkout
-    from nilus.workflow import Repo, Workflow
+    from nilus.workflow.models import Repo, Workflow
 
 
 class NilusHook(BaseHook):

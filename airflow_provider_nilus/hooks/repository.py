@@ -38,7 +38,7 @@ class RepositoryHook(NilusHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask the repository's server for its branches (`git ls-remote`); whether that worked, and what to tell."""
         from airflow_provider_nilus.connection_form import said
-        from nilus.workflow import Repo
+        from nilus.workflow.models import Repo
 
         there, git = self.check_git()
         if not there:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
     from airflow_provider_nilus.state.store import StateStore
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 Interval = str | tuple[str, str] | list[str] | None
 
@@ -228,7 +228,7 @@ class NilusCustomSourceOperator(BaseOperator):
         return self._rendered.get(name, getattr(self, name))
 
     def _workflow(self) -> Workflow:
-        from nilus.workflow import Workflow
+        from nilus.workflow.models import Workflow
 
         overrides = {name: self._value(name) for name in ("repo", "source", "sink") if self._value(name) is not None}
         return Workflow.parse(self._value("workflow") or {}, overrides=overrides, step=self.step)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nilus.discovery import DiscoveryHook
     from airflow_provider_nilus.hooks.custom_source import TaskRun
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
 _DISCOVER, _LOAD = "discover", "load"
 # What is about loading, and what only the tasks that load are given.

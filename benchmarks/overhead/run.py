@@ -80,7 +80,7 @@ def task(folder: Path, sink: Path) -> dict[str, float]:
 
     from airflow_provider_nilus.hooks.custom_source import NilusHook, TaskRun
     from airflow_provider_nilus.state.record import Record
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
     # Both are lazy, and imported by every DAG file.
     importlib.import_module("airflow_provider_nilus.operators.custom_source")

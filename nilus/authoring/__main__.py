@@ -17,7 +17,7 @@ from typing import Any
 from nilus.authoring.local_run import LocalRun
 from nilus.authoring.local_state import LocalState
 from nilus.errors import NilusError
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 
 def main() -> int:

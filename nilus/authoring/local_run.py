@@ -20,7 +20,7 @@ from nilus.protocol.events import Event, Loaded, Question, Unsettled
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.values import address
 from nilus.values.redaction import redact_address
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 LOCAL_COMMIT = "0" * 40
 """Stands in the journal for code that is in no commit."""

@@ -11,7 +11,7 @@ from typing import Any
 from nilus.authoring.local_run import FOLDER, LocalRun, root_of
 from nilus.errors import WorkflowError
 from nilus.values import address
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 _NO_REPOSITORY = "https://localhost/local"
 _CHECKOUT_BYTES = 10_000_000_000

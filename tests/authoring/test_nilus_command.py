@@ -173,5 +173,5 @@ def test_a_folder_with_files_in_it_is_not_touched(nilus, shop):
 
 
 def test_the_command_does_not_import_airflow():
-    code = "import sys, nilus.cli, nilus.authoring.target, nilus.testing; sys.exit('airflow' in sys.modules)"
+    code = "import sys, nilus.authoring.cli, nilus.authoring.target, nilus.testing; sys.exit('airflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

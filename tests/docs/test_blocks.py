@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
@@ -180,7 +180,7 @@ def _without_comment(line: str) -> str:
 def _nilus(words: list[str]) -> None:
     import typer.main
 
-    from nilus.cli import app
+    from nilus.authoring.cli import app
 
     group: Any = typer.main.get_command(app)
     assert words[1] in group.commands, words[1]

@@ -159,7 +159,7 @@ def test_the_messages_are_those_that_are_raised(tmp_path):
     """What is found by reading the code is what comes out of it: three from different corners."""
     from nilus.authoring.scaffold import create
     from nilus.testing import run
-    from nilus.workflow import Workflow
+    from nilus.workflow.models import Workflow
 
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").touch()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from airflow_fixture import load_dags
 
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]

@@ -76,7 +76,7 @@ def _name_of(parameter: Any) -> str:
 def test_the_nilus_command_is_described_as_it_helps_itself(verb):
     import typer.main
 
-    from nilus.cli import app
+    from nilus.authoring.cli import app
 
     command: Any = typer.main.get_command(app)
     rows = [[_name_of(parameter), parameter.help.replace("<", "&lt;")] for parameter in command.commands[verb].params]
@@ -87,7 +87,7 @@ def test_the_nilus_command_is_described_as_it_helps_itself(verb):
 def test_every_verb_of_the_nilus_command_is_described():
     import typer.main
 
-    from nilus.cli import app
+    from nilus.authoring.cli import app
 
     command: Any = typer.main.get_command(app)
     page = (DOCS / "reference" / "commands.md").read_text()

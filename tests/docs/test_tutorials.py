@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from airflow_fixture import load_dags
 
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 TUTORIALS = sorted((Path(__file__).resolve().parents[2] / "docs" / "tutorials").glob("*.md"))
 _BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)

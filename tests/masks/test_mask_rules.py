@@ -8,7 +8,7 @@ import pytest
 
 from nilus.errors import WorkflowError
 from nilus.values.mask_rule import ALGORITHMS, MaskRule, keys, parse
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 KEY = "hunter2-hunter2"
 

@@ -18,7 +18,7 @@ from ssh_server_fixture import SshServer
 from airflow_provider_nilus.hooks.custom_source import NilusHook
 from nilus.errors import RepositoryError
 from nilus.repository.fetch import Checkout
-from nilus.workflow import Repo
+from nilus.workflow.models import Repo
 
 CONNECTION = "my_git"
 PASSPHRASE = """it's "a" $HOME & 100% p@ss phrase"""

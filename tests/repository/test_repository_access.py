@@ -19,7 +19,7 @@ from airflow_provider_nilus.hooks.custom_source import NilusHook
 from airflow_provider_nilus.settings import deployment_settings
 from nilus.errors import NilusError, RepositoryError, WorkflowError
 from nilus.repository.fetch import Checkout
-from nilus.workflow import Repo
+from nilus.workflow.models import Repo
 
 USER, TOKEN = "a user", 'it\'s-a "to$ken" with %41 & @'
 

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook
 from airflow_provider_nilus.hooks.repository import RepositoryHook
-from nilus.workflow import Repo
+from nilus.workflow.models import Repo
 
 TOKEN = "t0ken&of/the=server"
 

@@ -406,7 +406,7 @@ def test_airflow_s_masker_knows_every_form(
     from airflow.sdk.log import redact
 
     from airflow_provider_nilus.hooks.custom_source import NilusHook
-    from nilus.workflow import Repo
+    from nilus.workflow.models import Repo
 
     connection(login=USER, password=TOKEN)
     NilusHook(git_conn_id="leaky").materialise(Repo(url=server.url("leaky"))).release()

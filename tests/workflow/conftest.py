@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nilus.errors import WorkflowError
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 Make = Callable[..., dict[str, Any]]
 

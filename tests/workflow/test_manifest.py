@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 DATAOS_1 = """
 name: custom-source-sync

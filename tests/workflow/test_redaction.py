@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nilus.values.redaction import looks_secret, redact_address, redact_options, shown
-from nilus.workflow import Source, Workflow
+from nilus.workflow.models import Source, Workflow
 
 FIRST, SECOND, THIRD = "qZ8firstQx", "Xk7secondW", "thirdPart9"
 ANY = st.text(max_size=4)

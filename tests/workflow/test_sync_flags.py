@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nilus.sync_flags import parse_duration, parse_sync_flags
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
+from nilus.workflow.sync_flags import parse_duration, parse_sync_flags
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nilus.workflow import Partition, Repo, Sink, Source, Workflow
+from nilus.workflow.models import Partition, Repo, Sink, Source, Workflow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workflow.md").read_text(encoding="utf-8")
 DOCUMENTS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nilus.errors import WorkflowError
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 DOCUMENTED = """
 repo:

@@ -10,7 +10,7 @@ import pendulum
 import pytest
 
 from nilus.protocol.job import SinkSpec, SourceSpec
-from nilus.workflow import Partition, Repo, Sink, Source, Workflow
+from nilus.workflow.models import Partition, Repo, Sink, Source, Workflow
 
 # --- repo ---------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nilus.workflow import Workflow
+from nilus.workflow.models import Workflow
 
 
 def test_arguments_alone_make_a_workflow(make):

@@ -19,10 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from nilus.block import Block, KnownKeys, Location, read_block
-from nilus.columns import ColumnList, Masks, TypeHints
-from nilus.document import load_document
-from nilus.fields import (
+from nilus.values.interval import parse_instant
+from nilus.values.redaction import redact_address, redact_options, without_parameter
+from nilus.values.spelling import kebab
+from nilus.workflow.columns import ColumnList, Masks, TypeHints
+from nilus.workflow.document import load_document
+from nilus.workflow.document_reader import Block, KnownKeys, Location, read_block
+from nilus.workflow.fields import (
     Address,
     Count,
     Destination,
@@ -41,11 +44,8 @@ from nilus.fields import (
     Text,
     one_of,
 )
-from nilus.manifest import SECTIONS, find_block
-from nilus.problems import lines_of, workflow_error
-from nilus.values.interval import parse_instant
-from nilus.values.redaction import redact_address, redact_options, without_parameter
-from nilus.values.spelling import kebab
+from nilus.workflow.manifest import SECTIONS, find_block
+from nilus.workflow.validation_errors import lines_of, workflow_error
 
 _OPTION_OF_FIELD = {"table": "source-table", "strategy": "incremental-strategy"}
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nilus.block import Location
 from nilus.errors import WorkflowError
 from nilus.values.redaction import shown
+from nilus.workflow.document_reader import Location
 
 _EXPECTED = {
     "string_type": "text",

@@ -10,10 +10,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from nilus.sync_flags import parse_duration
 from nilus.values.interval import parse_instant
 from nilus.values.redaction import kind, shown
 from nilus.values.spelling import did_you_mean, snake
+from nilus.workflow.sync_flags import parse_duration
 
 Strategy = Literal["replace", "append", "merge", "delete+insert", "scd2", "none"]
 FileFormat = Literal["parquet", "jsonl", "csv", "insert_values"]

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nilus.document import plain
-from nilus.manifest import SECTIONS
-from nilus.sync_flags import parse_sync_flags
 from nilus.values.redaction import kind, redact_address
 from nilus.values.spelling import did_you_mean, kebab, kebab_from_camel, nearest, snake
+from nilus.workflow.document import plain
+from nilus.workflow.manifest import SECTIONS
+from nilus.workflow.sync_flags import parse_sync_flags
 
 _log = logging.getLogger("nilus.workflow")
 _SOURCE_KEYS_OF_A_SINK = frozenset({"primary-key", "incremental-key", "interval-start", "interval-end"})
