@@ -62,9 +62,9 @@ def _log_in(sink: ResolvedSink) -> None:
     import tempfile
 
     from nilus.protocol.job import SinkSpec
-    from nilus.runtime.context import isolated
     from nilus.runtime.destinations import sink as make_sink
     from nilus.runtime.destinations.connecting import CONFIGURATION, connect
+    from nilus.runtime.engine.context import isolated
 
     spec = SinkSpec(
         address=sink.address, display_address=sink.display_address, dataset="nilus", credentials=sink.credentials

@@ -90,7 +90,7 @@ def ours(folder: Path, url: str, names: list[str]) -> Way:
     (checkout / "requirements.txt").write_text("".join(f"{name}\n" for name in names))
     settings = EnvironmentSettings(cache_dir=folder / "cache", cache_max_bytes=10**10, index=Index(url=url))
     program = (
-        "import sys\nfrom pathlib import Path\nfrom nilus.runtime.import_roots import import_roots\n"
+        "import sys\nfrom pathlib import Path\nfrom nilus.runtime.source.import_roots import import_roots\n"
         f"import_roots(Path(sys.argv[2]), Path(sys.argv[2]), sys.argv[3:])\n{PROGRAM}"
     )
 

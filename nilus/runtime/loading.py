@@ -17,9 +17,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.protocol.channel import Channel
 from nilus.protocol.job import Job
-from nilus.runtime import failures, loader, masking, reading, recovery, stored_schema
-from nilus.runtime.context import empty_staging_afterwards
+from nilus.runtime import masking, reading
 from nilus.runtime.destinations.base import Sink
+from nilus.runtime.engine import failures, stored_schema
+from nilus.runtime.engine.context import empty_staging_afterwards
+from nilus.runtime.recovery import settle
+from nilus.runtime.source import class_finder
 
 log = logging.getLogger("nilus")
 
@@ -49,7 +52,7 @@ class Loading:
 
     job: Job
     channel: Channel
-    found: loader.Found
+    found: class_finder.Found
     source: DltSource
     sink: Sink
     what: reading.Reading
@@ -67,7 +70,7 @@ class Loading:
 
 def load_packages(
     run: Loading,
-    settlement: recovery.Settlement,
+    settlement: settle.Settlement,
     tables: dict[str, dict[str, Any]],
     load_ids: list[str],
     *,
@@ -81,7 +84,7 @@ def load_packages(
         journal = run.sink.journal(run.pipeline)
         journal.enter(run.job.run, run.what, load_ids, source=source or run.code)
         if run.what.keeps_state:
-            recovery.confirm(run.job, settlement, load_ids, journal, run.channel)
+            settle.confirm(run.job, settlement, load_ids, journal, run.channel)
         for attempt in range(1, _LOAD_ATTEMPTS + 1):
             try:
                 stored_schema.make_missing_tables(run.pipeline, tables)

@@ -19,32 +19,17 @@ from nilus.errors import SourceError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Loaded, Prepared
 from nilus.protocol.job import Job
-from nilus.runtime import (
-    batching,
-    call,
-    destinations,
-    documentation,
-    failures,
-    frame_columns,
-    hints,
-    loader,
-    masking,
-    package,
-    package_recovery,
-    pipeline_state,
-    reading,
-    recovery,
-    stored_schema,
-    support,
-    type_hints,
-)
-from nilus.runtime.context import config_values, isolated, scheduled, write_files
-from nilus.runtime.import_roots import import_roots
-from nilus.runtime.journal import Journal
+from nilus.runtime import batching, destinations, frame_columns, hints, masking, reading, support, type_hints
+from nilus.runtime.engine import failures, pipeline_state, stored_schema
+from nilus.runtime.engine.context import config_values, isolated, scheduled, write_files
+from nilus.runtime.engine.progress import ProgressCollector
+from nilus.runtime.engine.source_failures import explained
 from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
-from nilus.runtime.misuse import explained
 from nilus.runtime.pandas_import import without_pandas
-from nilus.runtime.progress import ProgressCollector
+from nilus.runtime.recovery import package, settle, stored_packages
+from nilus.runtime.recovery.journal import Journal
+from nilus.runtime.source import call, class_finder, documentation
+from nilus.runtime.source.import_roots import import_roots
 
 log = logging.getLogger("nilus")
 
@@ -64,7 +49,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     import_roots(Path(job.base_dir), checkout, job.extra_path)
     config = config_values(job, os.environ)
     with isolated(job.work_dir, config):
-        find = functools.partial(loader.find, base_dir=Path(job.base_dir), checkout=checkout)
+        find = functools.partial(class_finder.find, base_dir=Path(job.base_dir), checkout=checkout)
         sink = destinations.sink(job.sink, find=find)
         hints.refuse_unavailable(job, sink.carries_out)
         destination = sink.destination()
@@ -107,7 +92,7 @@ def _pipeline(job: Job, channel: Channel, destination: Any, staging: Any, folder
     )
 
 
-def _call(found: loader.Found, job: Job, what: reading.Reading) -> tuple[DltSource, masking.Masking | None]:
+def _call(found: class_finder.Found, job: Job, what: reading.Reading) -> tuple[DltSource, masking.Masking | None]:
     source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
     with explained(f"{found}: putting the workflow's options on its resources", found.checkout):
         masks = hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
@@ -161,7 +146,7 @@ def _result(run: Loading, load_ids: list[str], tables: dict[str, dict[str, Any]]
     )
 
 
-def _loaded_before(run: Loading, settlement: recovery.Settlement) -> Loaded:
+def _loaded_before(run: Loading, settlement: settle.Settlement) -> Loaded:
     """Return the result of an earlier try of this very run, which loaded everything and died after that."""
     done = settlement.done
     rows = run.sink.journal(run.pipeline).rows(done.load_id) if done else {}
@@ -173,7 +158,7 @@ def _loaded_before(run: Loading, settlement: recovery.Settlement) -> Loaded:
     return _result(run, [done.load_id] if done else [], tables, settlement.state)
 
 
-def _settle(run: Loading) -> recovery.Settlement:
+def _settle(run: Loading) -> settle.Settlement:
     """Settle what earlier tries left, and give dlt the schema and the state to start from."""
     with run.seconds.of("settle"), run.sink.exclusive():
         run.pipeline.sync_destination()
@@ -181,7 +166,7 @@ def _settle(run: Loading) -> recovery.Settlement:
         run.sink.finish_loads(run.pipeline)
         journal = run.sink.journal(run.pipeline)
         done = _recovered(run, journal) if run.job.keeps_packages else None
-        settlement = done or recovery.settle(run.job, run.what, journal, run.channel, kept=_reloadable(run))
+        settlement = done or settle.settle(run.job, run.what, journal, run.channel, kept=_reloadable(run))
     name = run.source.schema.name
     if run.job.sink.full_refresh:
         settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
@@ -202,35 +187,35 @@ def _store(run: Loading, load_ids: list[str], start: dict[str, Any]) -> None:
     with run.seconds.of("store"):
         for load_id in load_ids:
             described = package.describe(run.pipeline, load_id, run.job, run.what, source=run.code, state=start)
-            package_recovery.store(run.channel, *described)
+            stored_packages.store(run.channel, *described)
 
 
-def _recovered(run: Loading, journal: Journal) -> recovery.Settlement | None:
+def _recovered(run: Loading, journal: Journal) -> settle.Settlement | None:
     """Load what was extracted and not loaded; return what is settled if an earlier try of this very run is complete."""
-    done = package_recovery.recover(run.job, run.what, journal, run.channel, lambda stored: _fetched(run, stored))
+    done = stored_packages.recover(run.job, run.what, journal, run.channel, lambda stored: _fetched(run, stored))
     run.pipeline.activate()
     if done is None:
         return None
     log.info("Load %s of this very run is complete: nothing is extracted again", done.load_id)
     carried = journal.carried_state(done.load_id) if run.what.keeps_state else {}
     state = run.job.state if carried is None else carried
-    return recovery.Settlement(state, frozenset({*run.job.known_load_ids, done.load_id}), done=done)
+    return settle.Settlement(state, frozenset({*run.job.known_load_ids, done.load_id}), done=done)
 
 
-def _fetched(run: Loading, stored: package_recovery.Stored) -> package_recovery.Load:
+def _fetched(run: Loading, stored: stored_packages.Stored) -> stored_packages.Load:
     """Bring a package into a pipeline of its own; return what loads it."""
     found = stored.package
     folder = Path(run.job.work_dir) / "packages" / found.load_id
     pipeline = _pipeline(run.job, run.channel, run.pipeline.destination, run.pipeline.staging, folder / "pipelines")
     package.check(found, pipeline, run.job, schema=run.source.schema.name, where=stored.where)
-    package_recovery.fetch(run.channel, found, folder / "files")
+    stored_packages.fetch(run.channel, found, folder / "files")
     package.install(found, folder / "files", pipeline)
     loading = replace(run, pipeline=pipeline, what=found.reading, job=replace(run.job, run=found.run))
 
     def load(known: frozenset[str]) -> None:
         pipeline.activate()
         tables = tables_of(loading, {}, [found.load_id])
-        load_packages(loading, recovery.Settlement({}, known), tables, [found.load_id], source=found.source)
+        load_packages(loading, settle.Settlement({}, known), tables, [found.load_id], source=found.source)
         run.pipeline.schemas.save_schema(pipeline.default_schema)
 
     return load

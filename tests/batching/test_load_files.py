@@ -13,7 +13,7 @@ import pytest
 
 from nilus.runtime.batching import AUTO, batched
 from nilus.runtime.chunk_files import GROUP_ROWS
-from nilus.runtime.context import isolated, write_files
+from nilus.runtime.engine.context import isolated, write_files
 
 ROWS = 2 * GROUP_ROWS + 1_000
 

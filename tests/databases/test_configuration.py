@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import hints
-from nilus.runtime.context import isolated
 from nilus.runtime.destinations import sink
 from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
-from nilus.runtime.no_journal import NoJournal
+from nilus.runtime.engine.context import isolated
+from nilus.runtime.recovery.no_journal import NoJournal
 
 ODBC = "driver=ODBC+Driver+18+for+SQL+Server"
 

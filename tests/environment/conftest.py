@@ -116,7 +116,7 @@ def get(source: Source, settings: EnvironmentSettings) -> Iterator[Callable[...,
 CHILD = """
 import json, sys
 from pathlib import Path
-from nilus.runtime.import_roots import import_roots
+from nilus.runtime.source.import_roots import import_roots
 base_dir, checkout, *extra = sys.argv[1:-1]
 import_roots(Path(base_dir), Path(checkout), extra)
 exec(sys.argv[-1])

@@ -9,9 +9,9 @@ import pytest
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.context import config_values, isolated
 from nilus.runtime.destinations import sink
 from nilus.runtime.destinations.filesystem import FilesystemSink
+from nilus.runtime.engine.context import config_values, isolated
 
 GOOGLE = {
     "type": "service_account",

@@ -11,9 +11,9 @@ import dlt
 import pytest
 
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.context import config_values, isolated
 from nilus.runtime.destinations import sink
-from nilus.runtime.pipeline_state import pipeline_name
+from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.pipeline_state import pipeline_name
 from nilus.runtime.reading import Reading
 
 KEY = "shop.load"

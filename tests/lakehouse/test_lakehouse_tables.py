@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from nilus.errors import DestinationError
-from nilus.runtime.failures import chain
+from nilus.runtime.engine.failures import chain
 
 EVERYTHING = """[{
     "id": 2**62,

@@ -16,8 +16,8 @@ import pytest
 from dlt.extract import DltSource
 
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime import call, loader
-from nilus.runtime.context import isolated
+from nilus.runtime.engine.context import isolated
+from nilus.runtime.source import call, class_finder
 
 _VALUES = {
     "runtime": {"dlthub_telemetry": False, "log_level": "WARNING", "intercept_signals": False},
@@ -55,9 +55,9 @@ class Repository:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def find(self, address: str) -> loader.Found:
-        loader.import_roots(self.base_dir, self.checkout)
-        return loader.find(address, base_dir=self.base_dir, checkout=self.checkout)
+    def find(self, address: str) -> class_finder.Found:
+        class_finder.import_roots(self.base_dir, self.checkout)
+        return class_finder.find(address, base_dir=self.base_dir, checkout=self.checkout)
 
     def source(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from nilus.errors import SourceError
-from nilus.runtime import loader
+from nilus.runtime.source import class_finder
 
 SOURCE = """
 import nilus
@@ -310,4 +310,4 @@ def test_a_class_that_cannot_be_instantiated_is_explained(repository) -> None:
 
 
 def test_imported_names_have_nothing_to_do_with_the_loader() -> None:
-    assert loader.import_roots.__module__ == "nilus.runtime.import_roots"
+    assert class_finder.import_roots.__module__ == "nilus.runtime.source.import_roots"

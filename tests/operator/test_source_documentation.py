@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
-from nilus.runtime.documentation import LIMIT, docstring
+from nilus.runtime.source.documentation import LIMIT, docstring
 
 SHOP = '''
 """Whatever the shop has."""

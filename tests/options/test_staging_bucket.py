@@ -8,7 +8,7 @@ import pytest
 
 from nilus.protocol.job import SinkSpec
 from nilus.runtime import destinations
-from nilus.runtime.context import config_values, isolated, write_files
+from nilus.runtime.engine.context import config_values, isolated, write_files
 
 ADDRESS = "redshift://user:password@cluster.example.com:5439/database"
 

@@ -10,9 +10,9 @@ import pytest
 
 from nilus.errors import StateConflict
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime import recovery
-from nilus.runtime.journal import Entry
 from nilus.runtime.reading import Reading
+from nilus.runtime.recovery import settle
+from nilus.runtime.recovery.journal import Entry
 
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)
 
@@ -92,11 +92,11 @@ def _job(run_id):
 def _steps(journal, run_id, load_id, loaded):
     """The steps of one run that touch what both share; a generator that stops between them."""
     job, channel = _job(run_id), BothAlive()
-    settlement = recovery.settle(job, CURSOR, journal, channel)
+    settlement = settle.settle(job, CURSOR, journal, channel)
     yield
     journal.enter(job.run, load_id)
     yield
-    recovery.confirm(job, settlement, [load_id], journal, channel)
+    settle.confirm(job, settlement, [load_id], journal, channel)
     yield
     loaded.append(run_id)
     journal.landed.add(load_id)

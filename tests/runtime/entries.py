@@ -17,7 +17,7 @@ from nilus.protocol.events import Loaded
 from nilus.protocol.job import Job
 from nilus.runtime import pipeline
 from nilus.runtime.destinations import waiting
-from nilus.runtime.progress import ProgressCollector
+from nilus.runtime.engine.progress import ProgressCollector
 
 _SECONDS = 120
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from nilus.errors import DestinationError, SourceError
-from nilus.runtime import failures
+from nilus.runtime.engine import failures
 
 ORDERS = """
     @nilus.resource(write_disposition="append")

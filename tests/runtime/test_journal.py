@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import dlt
 import pytest
 
-from nilus.runtime.context import config_values, isolated
 from nilus.runtime.destinations import sink as sink_of
-from nilus.runtime.pipeline_state import pipeline_name
+from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.pipeline_state import pipeline_name
 
 CODE = """
     @nilus.resource(write_disposition="append")

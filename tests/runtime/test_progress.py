@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_nilus.summary import closing_table, progress_line
 from nilus.protocol.events import Loaded, Progress
-from nilus.runtime.progress import ProgressCollector
+from nilus.runtime.engine.progress import ProgressCollector
 
 SLOW = """
     @nilus.resource

@@ -8,8 +8,8 @@ import pytest
 
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.adoption import Decision, decide
-from nilus.runtime.journal import Entry
+from nilus.runtime.recovery.adoption import Decision, decide
+from nilus.runtime.recovery.journal import Entry
 
 
 def _job(**options):

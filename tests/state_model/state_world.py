@@ -23,10 +23,10 @@ from airflow_provider_nilus.state.turn import Turn
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.events import Adopted, Loaded
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime import recovery
-from nilus.runtime.journal import SqlJournal
+from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.reading import Reading
-from nilus.runtime.sql_dataset import SqlDataset
+from nilus.runtime.recovery import settle
+from nilus.runtime.recovery.journal import SqlJournal
 
 KEY = "d.t"
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)
@@ -244,7 +244,7 @@ class StateWorld:
             ends = (BEGIN + timedelta(days=day) for day in (window[0], window[-1] + 1))
             reading = Reading("windowed", *ends, reads_state=False, keeps_state=False)
         channel = _Channel(self, turn)
-        settlement = recovery.settle(job, reading, self.journal, channel)
+        settlement = settle.settle(job, reading, self.journal, channel)
         if settlement.done is not None:
             rows = self.journal.rows(settlement.done.load_id)
             return self._loaded(reading, [settlement.done.load_id], rows, settlement.state)
@@ -257,7 +257,7 @@ class StateWorld:
         self.clock.tick()
         self.journal.enter(job.run, reading, [load_id], source="s")
         if reading.keeps_state:
-            recovery.confirm(job, settlement, [load_id], self.journal, channel)
+            settle.confirm(job, settlement, [load_id], self.journal, channel)
         table = "items" if window is None else "windows"
         self._load(table, load_id, ids, state)
         return self._loaded(reading, [load_id], {table: len(ids)}, state)

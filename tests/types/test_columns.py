@@ -9,7 +9,7 @@ import pytest
 from child_run import child_run
 
 from nilus.errors import NilusError, SourceError, WorkflowError
-from nilus.runtime.context import config_values
+from nilus.runtime.engine.context import config_values
 
 SHOP = """
     import pandas as pd

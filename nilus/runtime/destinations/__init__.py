@@ -11,7 +11,7 @@ from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations.base import Sink
 
 if TYPE_CHECKING:
-    from nilus.runtime.loader import Found
+    from nilus.runtime.source.class_finder import Found
 
 # Scheme of an address to module and class; a driver behind a plus sign in the scheme does not matter.
 _SINKS: dict[str, str] = {

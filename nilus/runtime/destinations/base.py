@@ -13,7 +13,7 @@ from dlt import Pipeline
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime.chunk_files import TableWriter
-from nilus.runtime.journal import Journal, SqlJournal
+from nilus.runtime.recovery.journal import Journal, SqlJournal
 
 ATOMIC: Final[dict[str, Any]] = {"replace_strategy": "insert-from-staging", "supports_transactions": True}
 """Arguments of a SQL destination: new rows of a table that is replaced, or merged into, take the place of the old ones

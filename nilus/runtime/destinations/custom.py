@@ -15,13 +15,13 @@ from nilus.custom_source import CustomDestination
 from nilus.errors import DestinationError, NilusError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime.destinations.base import Sink
-from nilus.runtime.failures import place
-from nilus.runtime.journal import Journal
-from nilus.runtime.no_journal import NoJournal
+from nilus.runtime.engine.failures import place
+from nilus.runtime.recovery.journal import Journal
+from nilus.runtime.recovery.no_journal import NoJournal
 from nilus.values.redaction import secret_values
 
 if TYPE_CHECKING:
-    from nilus.runtime.loader import Found
+    from nilus.runtime.source.class_finder import Found
 
 _ENTRY_POINT = "nilus_dest"
 _RUN_PARAMS = "nilus_run_params"

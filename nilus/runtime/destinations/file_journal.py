@@ -17,18 +17,19 @@ from dlt import Pipeline
 from dlt.common.versioned_state import decompress_state
 
 from nilus.protocol.job import Run
-from nilus.runtime import journal, pipeline_state
 from nilus.runtime.destinations import file_rows
 from nilus.runtime.destinations.file_client import FilesClient
-from nilus.runtime.journal import Entry
+from nilus.runtime.engine import pipeline_state
 from nilus.runtime.reading import Reading
+from nilus.runtime.recovery import journal
+from nilus.runtime.recovery.journal import Entry
 
 _SUFFIX = ".json"
 _SEPARATOR = "__"
 
 
 class FileJournal:
-    """See `nilus.runtime.journal.Journal` for the methods.
+    """See `nilus.runtime.recovery.journal.Journal` for the methods.
 
     Args:
         pipeline: an active dlt pipeline; its destination and dataset are used.

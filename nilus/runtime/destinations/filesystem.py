@@ -12,7 +12,7 @@ from dlt import Pipeline
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.destinations.file_stores import STORES, Store, credentials
-from nilus.runtime.journal import Journal
+from nilus.runtime.recovery.journal import Journal
 from nilus.values.redaction import secret_values
 
 _TABLE_FORMAT = "table_format"

@@ -10,7 +10,7 @@ from dlt import Pipeline
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_layout import Layout
-from nilus.runtime.journal import Journal
+from nilus.runtime.recovery.journal import Journal
 
 
 class LakehouseSink(Sink):

@@ -15,13 +15,14 @@ from dlt.common.schema.utils import get_root_table
 from dlt.common.versioned_state import decompress_state
 
 from nilus.protocol.job import Run
-from nilus.runtime import journal, pipeline_state
 from nilus.runtime.destinations.lakehouse_catalog import Lake
 from nilus.runtime.destinations.lakehouse_commit import LOAD_ID, SWEPT_LOAD_ID, Change, Rewrite, commit, without
 from nilus.runtime.destinations.lakehouse_filter import equal
 from nilus.runtime.destinations.lakehouse_ledger import Ledger
-from nilus.runtime.journal import Entry
+from nilus.runtime.engine import pipeline_state
 from nilus.runtime.reading import Reading
+from nilus.runtime.recovery import journal
+from nilus.runtime.recovery.journal import Entry
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]

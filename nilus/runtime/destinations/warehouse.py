@@ -12,8 +12,8 @@ from dlt import Pipeline
 from nilus.errors import DestinationError
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.destinations.driver import require
-from nilus.runtime.journal import Journal
-from nilus.runtime.no_journal import NoJournal
+from nilus.runtime.recovery.journal import Journal
+from nilus.runtime.recovery.no_journal import NoJournal
 from nilus.values.redaction import secret_values
 
 

@@ -18,11 +18,11 @@ from typing import Any
 from nilus.class_resource import bind_decorated
 from nilus.custom_source import CustomDestination, CustomSource
 from nilus.errors import SourceError
-from nilus.runtime import disposition
-from nilus.runtime.failures import place
-from nilus.runtime.import_roots import import_roots as import_roots
-from nilus.runtime.misuse import explained
-from nilus.runtime.source_folder import SourceFolder
+from nilus.runtime.engine.failures import place
+from nilus.runtime.engine.source_failures import explained
+from nilus.runtime.source import disposition
+from nilus.runtime.source.import_roots import import_roots as import_roots
+from nilus.runtime.source.source_folder import SourceFolder
 from nilus.values.address import class_name as class_named_in
 
 log = logging.getLogger(__name__)

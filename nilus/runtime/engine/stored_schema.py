@@ -12,7 +12,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from nilus.runtime import sibling_schemas
+from nilus.runtime.engine import sibling_schemas
 
 log = logging.getLogger("nilus")
 

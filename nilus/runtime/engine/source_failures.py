@@ -10,7 +10,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.extract import exceptions as dlt_errors
 
 from nilus.errors import NilusError, SourceError
-from nilus.runtime.failures import place
+from nilus.runtime.engine.failures import place
 
 _RESOURCE_REMEDY = "yield the rows from a function decorated with @nilus.resource, and return that function's result"
 

@@ -17,9 +17,9 @@ from dlt import Pipeline
 from dlt.common.versioned_state import decompress_state
 
 from nilus.protocol.job import Run
-from nilus.runtime import pipeline_state
+from nilus.runtime.engine import pipeline_state
+from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.reading import Reading
-from nilus.runtime.sql_dataset import SqlDataset
 
 TABLE = "_airflow_loads"
 

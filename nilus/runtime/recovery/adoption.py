@@ -16,7 +16,7 @@ from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Unsettled
 from nilus.protocol.job import Job
-from nilus.runtime.journal import Entry
+from nilus.runtime.recovery.journal import Entry
 from nilus.values.state_command import command
 
 log = logging.getLogger("nilus")

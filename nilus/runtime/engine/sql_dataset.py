@@ -9,7 +9,7 @@ from typing import Any
 from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from nilus.runtime.sql_dialect import dialect_of
+from nilus.runtime.engine.sql_dialect import dialect_of
 
 
 class SqlDataset:

@@ -14,7 +14,8 @@ from dlt.extract.exceptions import InvalidResourceDataTypeIsNone, ParametrizedRe
 from dlt.extract.wrappers import wrap_additional_type
 
 from nilus.errors import SourceError
-from nilus.runtime import disposition, rows
+from nilus.runtime import rows
+from nilus.runtime.source import disposition
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from dlt.extract import DltSource
 from nilus.custom_source import CustomSource
 from nilus.errors import SourceError, WorkflowError
 from nilus.protocol.job import Job
-from nilus.runtime import returned, selection
-from nilus.runtime.loader import Found
-from nilus.runtime.misuse import explained
+from nilus.runtime.engine.source_failures import explained
+from nilus.runtime.source import returned_value, selection
+from nilus.runtime.source.class_finder import Found
 from nilus.values import address
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def call(
     with explained(who, found.checkout):
         function = getattr(found.instance(), name)
         _warn_of_unused(function, job.source.options, who)
-        source = returned.as_source(invoke(function), found, who=who, invoke=invoke)
+        source = returned_value.as_source(invoke(function), found, who=who, invoke=invoke)
         selection.select(source, job.resources, who=who)
         selection.prepare(source, who=who)
     return source

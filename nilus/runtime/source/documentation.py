@@ -8,7 +8,7 @@ from typing import Any
 
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Described
-from nilus.runtime.loader import Found
+from nilus.runtime.source.class_finder import Found
 
 LIMIT: int = 3_000
 """Characters; of a rendered field Airflow keeps 4,096 unless told otherwise."""

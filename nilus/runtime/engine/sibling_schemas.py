@@ -15,7 +15,7 @@ from dlt import Pipeline
 from dlt.common.schema import Schema
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from nilus.runtime.sql_dataset import SqlDataset
+from nilus.runtime.engine.sql_dataset import SqlDataset
 
 log = logging.getLogger("nilus")
 

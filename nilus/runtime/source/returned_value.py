@@ -14,7 +14,7 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.reference import SourceFactory
 
 from nilus.errors import SourceError
-from nilus.runtime.loader import Found
+from nilus.runtime.source.class_finder import Found
 
 _ROWS_REMEDY = (
     "yield the rows from a function decorated with @nilus.resource, and return that function, or what it returns"

@@ -20,10 +20,10 @@ from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import PackageRequest
 from nilus.protocol.job import Job
-from nilus.runtime import adoption, recovery
-from nilus.runtime.journal import Entry, Journal
-from nilus.runtime.package import Package
 from nilus.runtime.reading import Reading
+from nilus.runtime.recovery import adoption, settle
+from nilus.runtime.recovery.journal import Entry, Journal
+from nilus.runtime.recovery.package import Package
 
 log = logging.getLogger("nilus")
 
@@ -138,7 +138,7 @@ def _recover_one(
     load = prepare(stored)
     claim = create_load_id()
     journal.enter(job.run, reading, [claim], source=package.source)
-    recovery.confirm(job, recovery.Settlement({}, known), [claim], journal, channel)
+    settle.confirm(job, settle.Settlement({}, known), [claim], journal, channel)
     _take_back(stored, journal)
     load(known | {claim})
     journal.withdraw(claim)

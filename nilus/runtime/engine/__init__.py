@@ -1,0 +1,1 @@
+"""Our side of dlt: the context it runs in, its state and schemas, its failures."""

@@ -1,0 +1,1 @@
+"""What earlier attempts left: the journal, adoption, stored packages."""
