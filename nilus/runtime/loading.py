@@ -17,11 +17,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.protocol.channel import Channel
 from nilus.protocol.job import Job
-from nilus.runtime import masking, reading
 from nilus.runtime.destinations.base import Sink
 from nilus.runtime.engine import failures, stored_schema
 from nilus.runtime.engine.context import empty_staging_afterwards
 from nilus.runtime.recovery import settle
+from nilus.runtime.rows.masks import masking
+from nilus.runtime.rows.reading import decision
 from nilus.runtime.source import class_finder
 
 log = logging.getLogger("nilus")
@@ -55,7 +56,7 @@ class Loading:
     found: class_finder.Found
     source: DltSource
     sink: Sink
-    what: reading.Reading
+    what: decision.Reading
     pipeline: dlt.Pipeline
     file_format: str | None
     config: dict[str, Any]

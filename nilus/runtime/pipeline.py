@@ -19,7 +19,7 @@ from nilus.errors import SourceError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Loaded, Prepared
 from nilus.protocol.job import Job
-from nilus.runtime import batching, destinations, frame_columns, hints, masking, reading, support, type_hints
+from nilus.runtime import batching, destinations, support
 from nilus.runtime.engine import failures, pipeline_state, stored_schema
 from nilus.runtime.engine.context import config_values, isolated, scheduled, write_files
 from nilus.runtime.engine.progress import ProgressCollector
@@ -28,6 +28,10 @@ from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
 from nilus.runtime.pandas_import import without_pandas
 from nilus.runtime.recovery import package, settle, stored_packages
 from nilus.runtime.recovery.journal import Journal
+from nilus.runtime.rows import workflow_options
+from nilus.runtime.rows.masks import masking
+from nilus.runtime.rows.reading import decision
+from nilus.runtime.rows.steps import frame_columns, type_hints
 from nilus.runtime.source import call, class_finder, documentation
 from nilus.runtime.source.import_roots import import_roots
 
@@ -51,7 +55,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     with isolated(job.work_dir, config):
         find = functools.partial(class_finder.find, base_dir=Path(job.base_dir), checkout=checkout)
         sink = destinations.sink(job.sink, find=find)
-        hints.refuse_unavailable(job, sink.carries_out)
+        workflow_options.refuse_unavailable(job, sink.carries_out)
         destination = sink.destination()
         job = replace(job, sink=sink.spec)
         file_format = sink.file_format(destination)
@@ -59,11 +63,11 @@ def run(job: Job, channel: Channel) -> Loaded:
         with seconds.of("source"):
             found = find(job.source.address)
             documentation.tell(found, channel)
-            what = reading.decide(job, handles_incrementality=found.handles_incrementality)
+            what = decision.decide(job, handles_incrementality=found.handles_incrementality)
         with scheduled(what.start, what.end):
             with seconds.of("source"):
                 source, masks = _call(found, job, what)
-                hints.apply_table_format(source, sink.table_format)
+                workflow_options.apply_table_format(source, sink.table_format)
                 support.refuse_unsupported(job, what, source, sink, destination)
                 frame_columns.apply(
                     source,
@@ -92,10 +96,10 @@ def _pipeline(job: Job, channel: Channel, destination: Any, staging: Any, folder
     )
 
 
-def _call(found: class_finder.Found, job: Job, what: reading.Reading) -> tuple[DltSource, masking.Masking | None]:
+def _call(found: class_finder.Found, job: Job, what: decision.Reading) -> tuple[DltSource, masking.Masking | None]:
     source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
     with explained(f"{found}: putting the workflow's options on its resources", found.checkout):
-        masks = hints.apply(source, job, what, handles_incrementality=found.handles_incrementality)
+        masks = workflow_options.apply(source, job, what, handles_incrementality=found.handles_incrementality)
     log.info(
         "Source %s at commit %s reads %s: %s into %s, schema %s",
         found,
@@ -172,7 +176,7 @@ def _settle(run: Loading) -> settle.Settlement:
         settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
     elif name in run.pipeline.schemas:
         hints = run.job.source.type_hints
-        type_hints.warn_of_other_types(run.pipeline.schemas[name], hints, run.source.selected_resources)
+        type_hints.warn_of_other_types(run.pipeline.schemas[name], workflow_options, run.source.selected_resources)
     if run.masks is not None:
         known = run.pipeline.schemas[name] if name in run.pipeline.schemas else None  # noqa: SIM401 - its get raises
         run.masks.begin(known, run.source.selected_resources, is_made_anew=run.job.sink.full_refresh)

@@ -30,13 +30,13 @@ from dlt.extract.pipe import ForkPipe, Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 
 from nilus.runtime.chunk_files import estimated_bytes
-from nilus.runtime.column_names import OneName
-from nilus.runtime.frame_columns import FrameColumns
-from nilus.runtime.incremental import Cursor
-from nilus.runtime.last_step import LastStep
-from nilus.runtime.rows import SetsToLists
-from nilus.runtime.type_hints import CastFrames
-from nilus.runtime.window import Window
+from nilus.runtime.rows.reading.incremental import Cursor
+from nilus.runtime.rows.reading.window import Window
+from nilus.runtime.rows.steps.column_names import OneName
+from nilus.runtime.rows.steps.frame_columns import FrameColumns
+from nilus.runtime.rows.steps.last_step import LastStep
+from nilus.runtime.rows.steps.sets_to_lists import SetsToLists
+from nilus.runtime.rows.steps.type_hints import CastFrames
 
 MAX_ROWS = 2_000
 MAX_BYTES = 4_000_000

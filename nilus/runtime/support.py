@@ -11,7 +11,7 @@ from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
 from nilus.runtime.destinations.base import Sink
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.reading.decision import Reading
 
 log = logging.getLogger("nilus")
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from nilus.runtime.column_chunk import MAGIC, ColumnChunk
 from nilus.runtime.raw_column import NotRows, raw_column, typed_json
 from nilus.runtime.row_ids import random_ids
-from nilus.runtime.rows import sets_to_lists
+from nilus.runtime.rows.steps.sets_to_lists import sets_to_lists
 from nilus.runtime.typed_column import NotColumnar, Target, typed_column
 
 

@@ -17,7 +17,7 @@ from dlt.extract.extract import PipeIterator
 from nilus.runtime import chunk_files, row_lists
 from nilus.runtime.batching import batched
 from nilus.runtime.column_chunk import ColumnChunk
-from nilus.runtime.incremental import Cursor
+from nilus.runtime.rows.reading.incremental import Cursor
 
 ROWS = [{"id": number, "name": f"row {number}"} for number in range(300)]
 

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime import hints
 from nilus.runtime.destinations import sink
 from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
 from nilus.runtime.engine.context import isolated
 from nilus.runtime.recovery.no_journal import NoJournal
+from nilus.runtime.rows import workflow_options
 
 ODBC = "driver=ODBC+Driver+18+for+SQL+Server"
 
@@ -390,7 +390,7 @@ def job_into(target_spec):
 def test_a_destination_that_does_not_stage_refuses_a_staging_bucket(name):
     target = sink(spec(WHOLE[name], staging_bucket="s3://stage"))
     with pytest.raises(WorkflowError, match="staging-bucket"):
-        hints.refuse_unavailable(job_into(target.spec), target.carries_out)
+        workflow_options.refuse_unavailable(job_into(target.spec), target.carries_out)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.destinations import sink
 from nilus.runtime.engine.context import config_values, isolated
 from nilus.runtime.engine.pipeline_state import pipeline_name
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.reading.decision import Reading
 
 KEY = "shop.load"
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)

@@ -11,7 +11,7 @@ from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import support
 from nilus.runtime.destinations.filesystem import FilesystemSink
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.reading.decision import Reading
 
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)
 FULL = Reading("full", None, None, reads_state=False, keeps_state=False)

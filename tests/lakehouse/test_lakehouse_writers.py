@@ -19,7 +19,7 @@ from nilus.runtime.destinations.lakehouse_keys import MergeRule
 from nilus.runtime.destinations.lakehouse_ledger import Ledger
 from nilus.runtime.destinations.lakehouse_merge import merge
 from nilus.runtime.destinations.lakehouse_table import TableLoad
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.reading.decision import Reading
 
 READING = Reading(kind="cursor", start=None, end=None, reads_state=True, keeps_state=True)
 COLUMNS = [{"name": "name", "data_type": "text"}, {"name": "number", "data_type": "bigint"}]

@@ -10,7 +10,7 @@ import pytest
 
 import nilus
 from nilus.errors import SourceError, WorkflowError
-from nilus.runtime.rows import sets_to_lists
+from nilus.runtime.rows.steps.sets_to_lists import sets_to_lists
 
 ECHO = """
 import nilus

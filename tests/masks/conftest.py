@@ -11,8 +11,8 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from run_fixture import PipelineRunner
 from sql_tables import SINKS, SqlTables
 
-from nilus.runtime.mask_algorithms import algorithm
-from nilus.runtime.mask_columns import MaskColumns
+from nilus.runtime.rows.masks.algorithms import algorithm
+from nilus.runtime.rows.masks.columns import MaskColumns
 from nilus.values.mask_rule import parse
 
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pytest
 
 from nilus.errors import SourceError
-from nilus.runtime.mask_algorithms import algorithm
-from nilus.runtime.mask_frames import mask_frame
+from nilus.runtime.rows.masks.algorithms import algorithm
+from nilus.runtime.rows.masks.frames import mask_frame
 from nilus.values.mask_rule import ALGORITHMS, parse
 
 BERLIN = timezone(timedelta(hours=2))
@@ -80,7 +80,7 @@ def test_the_page_shows_what_each_mask_makes_of_its_examples():
 SCRIPT = """
 import json, sys
 from nilus.values.mask_rule import parse
-from nilus.runtime.mask_algorithms import algorithm
+from nilus.runtime.rows.masks.algorithms import algorithm
 print(json.dumps({rule: str(algorithm(parse(rule), b"k" * 32).mask(value)) for rule, value in json.load(sys.stdin)}))
 """
 

@@ -10,9 +10,9 @@ import pytest
 
 from nilus.errors import StateConflict
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery import settle
 from nilus.runtime.recovery.journal import Entry
+from nilus.runtime.rows.reading.decision import Reading
 
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)
 

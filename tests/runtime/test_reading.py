@@ -9,7 +9,7 @@ import pytest
 
 from nilus.errors import StateError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.reading import decide
+from nilus.runtime.rows.reading.decision import decide
 
 WINDOW = ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")
 ZERO = (WINDOW[0], WINDOW[0])

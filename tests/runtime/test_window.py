@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from nilus.errors import SourceError
-from nilus.runtime.window import Bounds
+from nilus.runtime.rows.reading.window import Bounds
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 END = datetime(2026, 1, 3, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilus.runtime.window import Bounds
+from nilus.runtime.rows.reading.window import Bounds
 from nilus.values.interval import parse_instant
 
 BERLIN = ZoneInfo("Europe/Berlin")

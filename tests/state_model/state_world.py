@@ -24,9 +24,9 @@ from nilus.errors import StateConflict, StateError
 from nilus.protocol.events import Adopted, Loaded
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.sql_dataset import SqlDataset
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery import settle
 from nilus.runtime.recovery.journal import SqlJournal
+from nilus.runtime.rows.reading.decision import Reading
 
 KEY = "d.t"
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)

@@ -139,7 +139,7 @@ def test_an_unsupported_pair_of_destination_and_strategy_is_refused(monkeypatch,
     from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 
     from nilus.runtime import destinations, support
-    from nilus.runtime.reading import Reading
+    from nilus.runtime.rows.reading.decision import Reading
 
     job = run_strategy.job(shop(FIRST), sink.spec(strategy="merge"), primary_key=["id"])
     opened = destinations.sink(job.sink)

@@ -20,9 +20,9 @@ from nilus.protocol.job import Run
 from nilus.runtime.destinations import file_rows
 from nilus.runtime.destinations.file_client import FilesClient
 from nilus.runtime.engine import pipeline_state
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery import journal
 from nilus.runtime.recovery.journal import Entry
+from nilus.runtime.rows.reading.decision import Reading
 
 _SUFFIX = ".json"
 _SEPARATOR = "__"

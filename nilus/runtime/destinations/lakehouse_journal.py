@@ -20,9 +20,9 @@ from nilus.runtime.destinations.lakehouse_commit import LOAD_ID, SWEPT_LOAD_ID, 
 from nilus.runtime.destinations.lakehouse_filter import equal
 from nilus.runtime.destinations.lakehouse_ledger import Ledger
 from nilus.runtime.engine import pipeline_state
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery import journal
 from nilus.runtime.recovery.journal import Entry
+from nilus.runtime.rows.reading.decision import Reading
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]

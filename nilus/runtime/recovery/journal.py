@@ -19,7 +19,7 @@ from dlt.common.versioned_state import decompress_state
 from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
 from nilus.runtime.engine.sql_dataset import SqlDataset
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.reading.decision import Reading
 
 TABLE = "_airflow_loads"
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from nilus.protocol.job import Run
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery.journal import Entry
+from nilus.runtime.rows.reading.decision import Reading
 
 
 class NoJournal:

@@ -23,7 +23,7 @@ from dlt.common.storages import LoadStorage, PackageStorage
 
 from nilus.errors import StateError
 from nilus.protocol.job import Job, Run
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.reading.decision import Reading
 
 FORMAT = 1
 

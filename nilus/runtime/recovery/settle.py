@@ -16,9 +16,9 @@ from nilus.errors import StateConflict
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Adopted
 from nilus.protocol.job import Job
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery import adoption
 from nilus.runtime.recovery.journal import Entry, Journal
+from nilus.runtime.rows.reading.decision import Reading
 
 log = logging.getLogger("nilus")
 

@@ -20,10 +20,10 @@ from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import PackageRequest
 from nilus.protocol.job import Job
-from nilus.runtime.reading import Reading
 from nilus.runtime.recovery import adoption, settle
 from nilus.runtime.recovery.journal import Entry, Journal
 from nilus.runtime.recovery.package import Package
+from nilus.runtime.rows.reading.decision import Reading
 
 log = logging.getLogger("nilus")
 

@@ -14,7 +14,7 @@ from dlt.extract.exceptions import InvalidResourceDataTypeIsNone, ParametrizedRe
 from dlt.extract.wrappers import wrap_additional_type
 
 from nilus.errors import SourceError
-from nilus.runtime import rows
+from nilus.runtime.rows.steps import sets_to_lists
 from nilus.runtime.source import disposition
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def prepare(source: DltSource, *, who: str) -> None:
         disposition.forget_unset(resource)
     for resource in selected.values():
         _check_bound(resource, who)
-        rows.write_sets_as_lists(resource)
+        sets_to_lists.write_sets_as_lists(resource)
     for pipe in {id(pipe): pipe for pipe in source.resources.extracted_pipes}.values():
         if not pipe.has_parent and callable(pipe.gen):
             pipe.replace_gen(_checked(pipe.gen, f"{who}: resource {pipe.name!r}"))

@@ -16,8 +16,8 @@ from dlt.extract.items import SupportsPipe
 from dlt.extract.items_transform import ItemTransform
 
 from nilus.errors import SourceError
-from nilus.runtime.frames import is_frame
-from nilus.runtime.key_column import KeyColumn, is_none
+from nilus.runtime.rows.reading.key_column import KeyColumn, is_none
+from nilus.runtime.rows.steps.frames import is_frame
 
 _DATE_LENGTH = len("2026-01-31")
 _SHOWN_LENGTH = 40

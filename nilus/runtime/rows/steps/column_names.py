@@ -8,8 +8,8 @@ from typing import Any
 from dlt.extract import DltSource
 
 from nilus.errors import SourceError
-from nilus.runtime import last_step
-from nilus.runtime.frames import as_arrow, is_frame
+from nilus.runtime.rows.steps import last_step
+from nilus.runtime.rows.steps.frames import as_arrow, is_frame
 
 _KNOWN_SHAPES = 10_000
 

@@ -10,8 +10,8 @@ from typing import Any
 from dlt.common.normalizers.naming import NamingConvention
 
 from nilus.errors import SourceError, WorkflowError
-from nilus.runtime.mask_algorithms import Algorithm, DoesNotFit
-from nilus.runtime.plain_value import as_mapping, plain
+from nilus.runtime.rows.masks.algorithms import Algorithm, DoesNotFit
+from nilus.runtime.rows.masks.comparable import as_mapping, plain
 
 _KNOWN_KEYS = 10_000
 

@@ -11,7 +11,7 @@ from dlt.common.schema import Schema
 from dlt.extract import DltResource, DltSource
 
 from nilus.errors import WorkflowError
-from nilus.runtime.mask_columns import Mask, MaskColumns
+from nilus.runtime.rows.masks.columns import Mask, MaskColumns
 
 log = logging.getLogger("nilus")
 

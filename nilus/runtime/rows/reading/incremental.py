@@ -12,8 +12,8 @@ from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.protocol.job import Job
-from nilus.runtime.reading import Reading
-from nilus.runtime.window import Since, Valued, Window
+from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.rows.reading.window import Since, Valued, Window
 
 log = logging.getLogger("nilus")
 

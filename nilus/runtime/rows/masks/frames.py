@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nilus.errors import SourceError
-from nilus.runtime.frames import as_arrow
-from nilus.runtime.mask_columns import Mask, MaskColumns, Misplaced, Node
+from nilus.runtime.rows.masks.columns import Mask, MaskColumns, Misplaced, Node
+from nilus.runtime.rows.steps.frames import as_arrow
 
 
 def mask_frame(frame: Any, columns: MaskColumns) -> Any:
@@ -15,7 +15,7 @@ def mask_frame(frame: Any, columns: MaskColumns) -> Any:
     A masked column has the type of what the mask gives in every batch, also in one that holds only nulls.
 
     Args:
-        frame: whatever `nilus.runtime.frames.is_frame` says yes to.
+        frame: whatever `nilus.runtime.rows.steps.frames.is_frame` says yes to.
         columns: the masks.
 
     Raises:

@@ -15,8 +15,10 @@ from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
-from nilus.runtime import column_names, incremental, masked_keys, masking, type_hints
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.masks import keys, masking
+from nilus.runtime.rows.reading import incremental
+from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.rows.steps import column_names, type_hints
 
 log = logging.getLogger("nilus")
 
@@ -79,7 +81,7 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
         if disposition == "replace":
             _warn_of_reset(resource, job, reading)
         if masks is not None:
-            masked_keys.refuse(resource, masks.columns, reading)
+            keys.refuse(resource, masks.columns, reading)
     return masks
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from dlt.extract import DltResource
 
 from nilus.errors import WorkflowError
-from nilus.runtime import incremental
-from nilus.runtime.mask_columns import Mask, MaskColumns
-from nilus.runtime.reading import Reading
+from nilus.runtime.rows.masks.columns import Mask, MaskColumns
+from nilus.runtime.rows.reading import incremental
+from nilus.runtime.rows.reading.decision import Reading
 
 
 def refuse(resource: DltResource, columns: MaskColumns, reading: Reading) -> None:

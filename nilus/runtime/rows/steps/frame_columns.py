@@ -15,8 +15,8 @@ from dlt.extract.hints import HintsMeta, make_hints
 from dlt.extract.items import DataItemWithMeta
 
 from nilus.errors import SourceError
-from nilus.runtime import last_step
-from nilus.runtime.frames import as_arrow, is_frame
+from nilus.runtime.rows.steps import last_step
+from nilus.runtime.rows.steps.frames import as_arrow, is_frame
 
 
 def apply(source: DltSource, hints: Mapping[str, str], *, keeps_nested: bool, is_csv: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from dlt.common.jsonpath import compile_path, extract_simple_field_name, find_values
 
 from nilus.errors import SourceError
-from nilus.runtime.frames import as_arrow
+from nilus.runtime.rows.steps.frames import as_arrow
 
 _MISSING = object()
 _SHOWN_COLUMNS = 20

@@ -21,8 +21,8 @@ from decimal import Context, Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from nilus.runtime import plain_value
-from nilus.runtime.plain_value import Number
+from nilus.runtime.rows.masks import comparable
+from nilus.runtime.rows.masks.comparable import Number
 from nilus.values.mask_rule import MaskRule
 
 Result = Literal["text", "bigint", "same"]
@@ -76,7 +76,7 @@ def _text_of(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    written = plain_value.text(value) if isinstance(value, int | float | Decimal | UUID) else None
+    written = comparable.text(value) if isinstance(value, int | float | Decimal | UUID) else None
     if written is None or isinstance(value, bool):
         raise DoesNotFit("text or numbers")
     return written
@@ -93,21 +93,21 @@ def _digits_of(value: Any) -> str:
 
 
 def _data_of(value: Any) -> bytes:
-    data = plain_value.data(value)
+    data = comparable.data(value)
     if data is None:
         raise DoesNotFit("text, numbers, dates, bytes, or nested values of these")
     return data
 
 
 def _number_of(value: Any) -> Number:
-    number = plain_value.number(value)
+    number = comparable.number(value)
     if number is None:
         raise DoesNotFit("numbers, or text that is a number")
     return number
 
 
 def _moment_of(value: Any) -> date:
-    moment = plain_value.moment(value)
+    moment = comparable.moment(value)
     if moment is None:
         raise DoesNotFit("dates, points in time, or text that is one in ISO 8601")
     return moment

@@ -17,7 +17,7 @@ from dlt.extract.items import SupportsPipe
 from dlt.extract.items_transform import ItemTransform
 
 from nilus.errors import SourceError
-from nilus.runtime.frames import as_arrow, is_frame
+from nilus.runtime.rows.steps.frames import as_arrow, is_frame
 from nilus.values.interval import parse_instant
 
 log = logging.getLogger("nilus")

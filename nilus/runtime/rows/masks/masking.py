@@ -18,12 +18,13 @@ from dlt.extract.utils import get_data_item_format
 
 from nilus.errors import NilusError, SourceError, WorkflowError
 from nilus.protocol.job import Job
-from nilus.runtime import last_step, masked_types
-from nilus.runtime.frames import is_frame
-from nilus.runtime.mask_algorithms import Algorithm, algorithm
-from nilus.runtime.mask_columns import MaskColumns
-from nilus.runtime.mask_frames import mask_frame
-from nilus.runtime.type_hints import CastFrames
+from nilus.runtime.rows.masks import types
+from nilus.runtime.rows.masks.algorithms import Algorithm, algorithm
+from nilus.runtime.rows.masks.columns import MaskColumns
+from nilus.runtime.rows.masks.frames import mask_frame
+from nilus.runtime.rows.steps import last_step
+from nilus.runtime.rows.steps.frames import is_frame
+from nilus.runtime.rows.steps.type_hints import CastFrames
 from nilus.values import address, mask_rule
 from nilus.values.spelling import did_you_mean, nearest
 
@@ -48,7 +49,7 @@ def apply(source: DltSource, job: Job, environ: Mapping[str, str]) -> Masking | 
     if not job.source.mask:
         return None
     columns = MaskColumns(_algorithms(job.source.mask, environ), source.schema.naming)
-    casts = masked_types.give(source, columns, job.source.type_hints)
+    casts = types.give(source, columns, job.source.type_hints)
     for resource in source.selected_resources.values():
         caster = CastFrames(casts, columns.name, resource.name) if casts else None
         last_step.add(resource, MaskRows(resource.name, columns, caster))
@@ -168,7 +169,7 @@ class Masking:
             return
         self._before = frozenset(name for table in known.data_tables() for name in table["columns"])
         if not is_made_anew:
-            masked_types.refuse_others(known, self.columns, resources)
+            types.refuse_others(known, self.columns, resources)
 
     def refuse_unseen(self) -> None:
         """Refuse to load if a column that is to be masked has not come: its name may be wrong, its values in clear.

@@ -1,0 +1,1 @@
+"""Masks: rules, algorithms, and where they apply."""
