@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 from dlt.common.schema.typing import TColumnSchema
 
-from nilus.runtime.chunk_files import TableWriter
+from nilus.runtime.columns.chunk_files import TableWriter
 
 _AS_TEXT: Final = frozenset({"decimal", "wei"})
 _WITHOUT_PRECISION: Final = frozenset({"bigint", "binary", "time", "timestamp"})

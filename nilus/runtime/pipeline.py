@@ -19,13 +19,14 @@ from nilus.errors import SourceError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Loaded, Prepared
 from nilus.protocol.job import Job
-from nilus.runtime import batching, destinations, support
+from nilus.runtime import destinations, support
+from nilus.runtime.columns import batching
+from nilus.runtime.columns.pandas_import import without_pandas
 from nilus.runtime.engine import failures, pipeline_state, stored_schema
 from nilus.runtime.engine.context import config_values, isolated, scheduled, write_files
 from nilus.runtime.engine.progress import ProgressCollector
 from nilus.runtime.engine.source_failures import explained
 from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
-from nilus.runtime.pandas_import import without_pandas
 from nilus.runtime.recovery import package, settle, stored_packages
 from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.rows import workflow_options

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_nilus.settings import deployment_settings
 from nilus.errors import WorkflowError
-from nilus.runtime.batching import MODES
+from nilus.runtime.columns.batching import MODES
 
 
 def test_the_deployment_says_auto_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nilus.runtime.json_texts import json_texts
+from nilus.runtime.columns.json_texts import json_texts
 
 MARK = "0123456789abcdef"
 _LEAVES = (

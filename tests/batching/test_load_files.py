@@ -11,8 +11,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from nilus.runtime.batching import AUTO, batched
-from nilus.runtime.chunk_files import GROUP_ROWS
+from nilus.runtime.columns.batching import AUTO, batched
+from nilus.runtime.columns.chunk_files import GROUP_ROWS
 from nilus.runtime.engine.context import isolated, write_files
 
 ROWS = 2 * GROUP_ROWS + 1_000

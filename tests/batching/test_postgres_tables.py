@@ -15,7 +15,7 @@ from compared_resources import compare
 from postgres_both_ways import PostgresBothWays
 from resource_cases import BY_COLUMN, NOON, ONE_BY_ONE, hinted
 
-from nilus.runtime.batching import AUTO, OFF
+from nilus.runtime.columns.batching import AUTO, OFF
 
 TEXTS = ["", "\\N", "\\.", 'a\n\\.\n"b', '"', '""', "a,b", "\r", "\r\n", "\n", "NULL", "null", " ", "\\", "\t"]
 

@@ -18,11 +18,11 @@ from generated_resources import VALUES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nilus.runtime.column_chunk import MAGIC, ColumnChunk
-from nilus.runtime.raw_column import NotRows, raw_column, typed_json
-from nilus.runtime.row_ids import random_ids
+from nilus.runtime.columns.column_chunk import MAGIC, ColumnChunk
+from nilus.runtime.columns.raw_column import NotRows, raw_column, typed_json
+from nilus.runtime.columns.row_ids import random_ids
+from nilus.runtime.columns.typed_column import NotColumnar, Target, typed_column
 from nilus.runtime.rows.steps.sets_to_lists import sets_to_lists
-from nilus.runtime.typed_column import NotColumnar, Target, typed_column
 
 
 class Thing:

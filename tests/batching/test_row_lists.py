@@ -14,9 +14,9 @@ import pytest
 from both_ways import Resource, both, difference, run
 from dlt.extract.extract import PipeIterator
 
-from nilus.runtime import chunk_files, row_lists
-from nilus.runtime.batching import batched
-from nilus.runtime.column_chunk import ColumnChunk
+from nilus.runtime.columns import chunk_files, row_lists
+from nilus.runtime.columns.batching import batched
+from nilus.runtime.columns.column_chunk import ColumnChunk
 from nilus.runtime.rows.reading.incremental import Cursor
 
 ROWS = [{"id": number, "name": f"row {number}"} for number in range(300)]

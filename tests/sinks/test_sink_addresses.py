@@ -6,7 +6,7 @@ import pytest
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.chunk_files import TableWriter
+from nilus.runtime.columns.chunk_files import TableWriter
 from nilus.runtime.destinations import _SINKS, sink
 from nilus.runtime.destinations.duckdb import DuckDBSink
 from nilus.runtime.destinations.postgres import PostgresSink

@@ -12,7 +12,7 @@ from dlt import Pipeline
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.chunk_files import TableWriter
+from nilus.runtime.columns.chunk_files import TableWriter
 from nilus.runtime.recovery.journal import Journal, SqlJournal
 
 ATOMIC: Final[dict[str, Any]] = {"replace_strategy": "insert-from-staging", "supports_transactions": True}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nilus.errors import DestinationError
-from nilus.runtime.chunk_files import TableWriter
+from nilus.runtime.columns.chunk_files import TableWriter
 from nilus.runtime.copy_files import CopyFileWriter
 from nilus.runtime.destinations.base import ATOMIC
 from nilus.runtime.destinations.server import ServerSink

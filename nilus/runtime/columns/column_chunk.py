@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 import orjson
 from dlt.common.json import may_have_pua
 
-from nilus.runtime.raw_column import MIXED, NULL, NotRows, RawColumn, raw_column, typed_json
+from nilus.runtime.columns.raw_column import MIXED, NULL, NotRows, RawColumn, raw_column, typed_json
 
 MAGIC: Final = b"\x00nilus columns 1\n"
 """A chunk in a file begins with it; no line of JSON does. The last byte ends the line for whoever reads lines."""

@@ -29,7 +29,7 @@ from dlt.extract.items import DataItemWithMeta, ResolvablePipeItem, SourcePipeIt
 from dlt.extract.pipe import ForkPipe, Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 
-from nilus.runtime.chunk_files import estimated_bytes
+from nilus.runtime.columns.chunk_files import estimated_bytes
 from nilus.runtime.rows.reading.incremental import Cursor
 from nilus.runtime.rows.reading.window import Window
 from nilus.runtime.rows.steps.column_names import OneName

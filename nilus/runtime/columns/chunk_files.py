@@ -16,9 +16,9 @@ from dlt.common.data_writers.writers import (
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract.storage import ExtractorItemStorage
 
-from nilus.runtime.column_chunk import ColumnChunk
-from nilus.runtime.pandas_import import without_pandas
-from nilus.runtime.raw_column import NotRows, typed_json
+from nilus.runtime.columns.column_chunk import ColumnChunk
+from nilus.runtime.columns.pandas_import import without_pandas
+from nilus.runtime.columns.raw_column import NotRows, typed_json
 
 BUFFER_BYTES = 12_000_000
 """Rows are written when they take about as much memory, even if they are fewer than page-size."""

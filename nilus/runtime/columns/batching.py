@@ -18,9 +18,9 @@ from dlt.common.json import json
 from dlt.extract import DltSource, extract, storage
 from dlt.normalize import worker
 
-from nilus.runtime.chunk_files import BoundedStorage, ColumnWriter, TableWriter
-from nilus.runtime.column_normalizer import ColumnNormalizer
-from nilus.runtime.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
+from nilus.runtime.columns.chunk_files import BoundedStorage, ColumnWriter, TableWriter
+from nilus.runtime.columns.column_normalizer import ColumnNormalizer
+from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
 
 log = logging.getLogger("nilus")
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 from dlt.common.json import PUA_START_UTF8_MAGIC, custom_pua_decode_nested, custom_pua_encode
 
-from nilus.runtime.json_texts import json_texts
+from nilus.runtime.columns.json_texts import json_texts
 from nilus.runtime.rows.steps.sets_to_lists import sets_to_lists
 
 NULL: Final = "null"

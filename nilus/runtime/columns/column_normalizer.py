@@ -21,12 +21,12 @@ from dlt.common.schema.utils import has_table_seen_data, is_nullable_column
 from dlt.common.time import get_context_timezone_name
 from dlt.normalize.items_normalizers.jsonl import JsonLItemsNormalizer
 
-from nilus.runtime import raw_column
-from nilus.runtime.chunk_files import BUFFER_BYTES, TableWriter
-from nilus.runtime.column_chunk import MAGIC, ColumnChunk
-from nilus.runtime.raw_column import RawColumn
-from nilus.runtime.row_ids import random_ids
-from nilus.runtime.typed_column import NotColumnar, Target, typed_column
+from nilus.runtime.columns import raw_column
+from nilus.runtime.columns.chunk_files import BUFFER_BYTES, TableWriter
+from nilus.runtime.columns.column_chunk import MAGIC, ColumnChunk
+from nilus.runtime.columns.raw_column import RawColumn
+from nilus.runtime.columns.row_ids import random_ids
+from nilus.runtime.columns.typed_column import NotColumnar, Target, typed_column
 
 log = logging.getLogger("nilus")
 

@@ -1,0 +1,1 @@
+"""Rows taken column by column: the fast way into load files."""
