@@ -179,7 +179,7 @@ def namespaces(address: str, credentials: dict[str, Any]) -> list[str]:
         DestinationError: pyiceberg is not installed, or the folder of a local warehouse cannot be written.
         Exception: whatever the catalog says.
     """
-    from nilus.runtime.destinations.lakehouse_catalog import open_catalog, properties
+    from nilus.runtime.sinks.lakehouse.catalog import open_catalog, properties
 
     known = properties(address, credentials)
     file = Path(known.get("uri", "").partition("?")[0].removeprefix("sqlite:///"))

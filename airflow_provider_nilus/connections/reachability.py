@@ -48,7 +48,7 @@ def _postgres(sink: ResolvedSink) -> None:
 def _mysql(sink: ResolvedSink) -> None:
     from sqlalchemy import create_engine
 
-    from nilus.runtime.destinations.mysql import driver_url
+    from nilus.runtime.sinks.databases.mysql import driver_url
 
     engine = create_engine(driver_url(sink.address), connect_args={"connect_timeout": _TIMEOUT_SECONDS})
     try:
@@ -62,9 +62,9 @@ def _log_in(sink: ResolvedSink) -> None:
     import tempfile
 
     from nilus.protocol.job import SinkSpec
-    from nilus.runtime.destinations import sink as make_sink
-    from nilus.runtime.destinations.connecting import CONFIGURATION, connect
     from nilus.runtime.engine.context import isolated
+    from nilus.runtime.sinks import sink as make_sink
+    from nilus.runtime.sinks.connecting import CONFIGURATION, connect
 
     spec = SinkSpec(
         address=sink.address, display_address=sink.display_address, dataset="nilus", credentials=sink.credentials

@@ -44,12 +44,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def measure(name: str, batching: str, case: Case) -> None:
     """Run with one setting in this process, and print what it took."""
-    from nilus.runtime import destinations, pipeline
+    from nilus.runtime import pipeline, sinks
 
     changed = SETTINGS[name]
     made = job(case)
     if "kept" in changed:
-        sink: Any = type(destinations.sink(made.sink, find=lambda _: None))  # type: ignore[arg-type,return-value]
+        sink: Any = type(sinks.sink(made.sink, find=lambda _: None))  # type: ignore[arg-type,return-value]
         sink.keeps_files = changed["kept"]
     made = replace(
         made,

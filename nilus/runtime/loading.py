@@ -17,12 +17,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.protocol.channel import Channel
 from nilus.protocol.job import Job
-from nilus.runtime.destinations.base import Sink
 from nilus.runtime.engine import failures, stored_schema
 from nilus.runtime.engine.context import empty_staging_afterwards
 from nilus.runtime.recovery import settle
 from nilus.runtime.rows.masks import masking
 from nilus.runtime.rows.reading import decision
+from nilus.runtime.sinks.base import Sink
 from nilus.runtime.source import class_finder
 
 log = logging.getLogger("nilus")

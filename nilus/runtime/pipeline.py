@@ -19,7 +19,7 @@ from nilus.errors import SourceError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Loaded, Prepared
 from nilus.protocol.job import Job
-from nilus.runtime import destinations, support
+from nilus.runtime import sinks, support
 from nilus.runtime.columns import batching
 from nilus.runtime.columns.pandas_import import without_pandas
 from nilus.runtime.engine import failures, pipeline_state, stored_schema
@@ -55,7 +55,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     config = config_values(job, os.environ)
     with isolated(job.work_dir, config):
         find = functools.partial(class_finder.find, base_dir=Path(job.base_dir), checkout=checkout)
-        sink = destinations.sink(job.sink, find=find)
+        sink = sinks.sink(job.sink, find=find)
         workflow_options.refuse_unavailable(job, sink.carries_out)
         destination = sink.destination()
         job = replace(job, sink=sink.spec)
@@ -177,7 +177,7 @@ def _settle(run: Loading) -> settle.Settlement:
         settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
     elif name in run.pipeline.schemas:
         hints = run.job.source.type_hints
-        type_hints.warn_of_other_types(run.pipeline.schemas[name], workflow_options, run.source.selected_resources)
+        type_hints.warn_of_other_types(run.pipeline.schemas[name], hints, run.source.selected_resources)
     if run.masks is not None:
         known = run.pipeline.schemas[name] if name in run.pipeline.schemas else None  # noqa: SIM401 - its get raises
         run.masks.begin(known, run.source.selected_resources, is_made_anew=run.job.sink.full_refresh)

@@ -10,8 +10,8 @@ from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
-from nilus.runtime.destinations.base import Sink
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.sinks.base import Sink
 
 log = logging.getLogger("nilus")
 

@@ -16,8 +16,8 @@ from run_fixture import PipelineRunner
 from sql_tables import PostgresTables
 
 from nilus.errors import DestinationError
-from nilus.runtime.destinations import copy_stream
-from nilus.runtime.destinations.copy_stream import CopyStream
+from nilus.runtime.sinks.databases import copy_stream
+from nilus.runtime.sinks.databases.copy_stream import CopyStream
 
 AT = datetime(2026, 7, 1, 12, 30, 0, 123456)
 BERLIN = pa.timestamp("us", "Europe/Berlin")

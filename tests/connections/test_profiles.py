@@ -17,9 +17,9 @@ from airflow_provider_nilus.connections import resolve_sink
 from airflow_provider_nilus.connections.table import PROFILES
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.destinations import sink as make_sink
-from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
 from nilus.runtime.engine.context import isolated
+from nilus.runtime.sinks import sink as make_sink
+from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
 from nilus.values.redaction import secret_values
 
 HOME = Path("/srv/airflow")

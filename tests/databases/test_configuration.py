@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.destinations import sink
-from nilus.runtime.destinations.connecting import CONFIGURATION, job_client
 from nilus.runtime.engine.context import isolated
 from nilus.runtime.recovery.no_journal import NoJournal
 from nilus.runtime.rows import workflow_options
+from nilus.runtime.sinks import sink
+from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
 
 ODBC = "driver=ODBC+Driver+18+for+SQL+Server"
 
@@ -298,11 +298,13 @@ MODULES = {
 @pytest.mark.parametrize("address", MODULES, ids=lambda address: address.partition(":")[0])
 def test_a_missing_driver_is_named_with_the_extra_that_brings_it(address, monkeypatch):
     module, extra = MODULES[address]
-    from nilus.runtime.destinations import driver
+    from nilus.runtime.sinks import required_packages
 
-    found = driver.importlib.util.find_spec
+    found = required_packages.importlib.util.find_spec
     monkeypatch.setattr(
-        driver.importlib.util, "find_spec", lambda name, *rest: None if name == module else found(name, *rest)
+        required_packages.importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == module else found(name, *rest),
     )
     with pytest.raises(DestinationError) as caught:
         sink(spec(address)).destination()
@@ -310,7 +312,7 @@ def test_a_missing_driver_is_named_with_the_extra_that_brings_it(address, monkey
 
 
 def test_a_package_whose_parent_is_missing_too_is_missing():
-    from nilus.runtime.destinations.driver import require
+    from nilus.runtime.sinks.required_packages import require
 
     assert "nowhere" not in sys.modules
     with pytest.raises(DestinationError, match="not installed"):

@@ -8,7 +8,7 @@ import pytest
 
 from nilus.errors import DestinationError, NilusError, SourceError, WorkflowError
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.destinations import sink as make_sink
+from nilus.runtime.sinks import sink as make_sink
 
 SHOP = """
 class Shop(CustomSource):

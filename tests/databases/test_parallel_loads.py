@@ -10,8 +10,8 @@ from run_fixture import PipelineRunner
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.destinations import waiting
-from nilus.runtime.destinations.sqlite import SQLiteSink
+from nilus.runtime.sinks.databases import waiting
+from nilus.runtime.sinks.databases.sqlite import SQLiteSink
 
 RUNS = 3
 SOURCE = """

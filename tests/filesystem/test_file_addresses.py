@@ -9,9 +9,9 @@ import pytest
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.destinations import sink
-from nilus.runtime.destinations.filesystem import FilesystemSink
 from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.sinks import sink
+from nilus.runtime.sinks.files.sink import FilesystemSink
 
 GOOGLE = {
     "type": "service_account",
@@ -206,7 +206,7 @@ def test_a_key_that_cannot_be_read_is_refused(tmp_path):
     ],
 )
 def test_a_missing_driver_names_the_extra_to_install(address, driver, extra, monkeypatch):
-    from nilus.runtime.destinations import filesystem
+    from nilus.runtime.sinks.files import sink as filesystem
 
     found = filesystem.find_spec
     monkeypatch.setattr(filesystem, "find_spec", lambda name: None if name == driver else found(name))

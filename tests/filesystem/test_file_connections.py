@@ -12,7 +12,7 @@ from airflow.sdk import Connection
 from airflow_provider_nilus.connections import resolve_sink
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.destinations import sink
+from nilus.runtime.sinks import sink
 
 HOME = Path("/srv/airflow home")
 

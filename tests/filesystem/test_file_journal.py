@@ -11,10 +11,10 @@ import dlt
 import pytest
 
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.destinations import sink
 from nilus.runtime.engine.context import config_values, isolated
 from nilus.runtime.engine.pipeline_state import pipeline_name
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.sinks import sink
 
 KEY = "shop.load"
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)

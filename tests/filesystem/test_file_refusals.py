@@ -10,8 +10,8 @@ import pytest
 from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime import support
-from nilus.runtime.destinations.filesystem import FilesystemSink
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.sinks.files.sink import FilesystemSink
 
 CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)
 FULL = Reading("full", None, None, reads_state=False, keeps_state=False)

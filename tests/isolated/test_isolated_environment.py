@@ -23,7 +23,7 @@ import nilus
 from nilus.environment.prepare import EnvironmentSettings, Isolation, prepare
 from nilus.environment.python.runtime_needs import _EXTRAS, OURS, extras_of, runtime_needs
 from nilus.errors import DependencyError
-from nilus.runtime.destinations import _SINKS
+from nilus.runtime.sinks import _SINKS
 
 PACKAGE = Path(nilus.__file__).parent
 

@@ -13,7 +13,7 @@ from run_fixture import PRELOADED, Outcome, PipelineRunner
 
 from nilus.protocol.job import Job, SinkSpec
 
-PRELOADED += ["nilus.runtime.destinations.lakehouse_destination", "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow"]
+PRELOADED += ["nilus.runtime.sinks.lakehouse.destination", "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow"]
 
 _SINK = (
     "strategy",

@@ -18,7 +18,7 @@ from lake_reader import LakeReader
 
 from airflow_provider_nilus.connections import resolve_sink
 from nilus.errors import DestinationError
-from nilus.runtime.destinations.lakehouse_catalog import Lake
+from nilus.runtime.sinks.lakehouse.catalog import Lake
 
 
 def _module(name):
@@ -143,7 +143,7 @@ def test_settings_of_the_machine_are_not_read(home, tmp_path):
         "catalog:\n  nilus:\n    uri: sqlite:////nowhere/a.db\n    warehouse: /nowhere\n"
     )
     code = (
-        "import sys; from nilus.runtime.destinations.lakehouse_catalog import Lake\n"
+        "import sys; from nilus.runtime.sinks.lakehouse.catalog import Lake\n"
         "lake = Lake(sys.argv[1]); print(sorted(lake.catalog.properties.items()))\n"
         "from pyiceberg.utils.config import Config; print(dict(Config().config))"
     )

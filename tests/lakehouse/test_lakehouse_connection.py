@@ -12,7 +12,7 @@ from airflow_provider_nilus import get_provider_info
 from airflow_provider_nilus.connections import resolve_sink
 from airflow_provider_nilus.hooks.lakehouse import LakehouseHook
 from nilus.errors import DestinationError
-from nilus.runtime.destinations.lakehouse_catalog import Lake
+from nilus.runtime.sinks.lakehouse.catalog import Lake
 
 
 def _resolve(address="dataos://lake", **fields):

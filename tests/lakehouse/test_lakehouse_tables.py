@@ -238,7 +238,7 @@ def test_rows_that_a_table_cannot_hold_are_refused_and_none_is_loaded(lake, rows
 
 @pytest.mark.parametrize(("retryable", "state"), [(False, "failed"), (True, "retry")])
 def test_a_table_is_loaded_again_only_where_that_can_help(retryable, state, tmp_path):
-    from nilus.runtime.destinations.lakehouse_client import TableLoadJob
+    from nilus.runtime.sinks.lakehouse.client import TableLoadJob
 
     error = DestinationError("no", expected="x", found="y", remedy="z", retryable=retryable)
     client = MagicMock()

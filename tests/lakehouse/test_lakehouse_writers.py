@@ -12,14 +12,15 @@ from dlt.common.schema import Schema
 from lake_reader import LakeReader
 
 from nilus.protocol.job import Run
-from nilus.runtime.destinations import lakehouse_ledger, lakehouse_load
-from nilus.runtime.destinations.lakehouse_catalog import Lake
-from nilus.runtime.destinations.lakehouse_journal import LakehouseJournal
-from nilus.runtime.destinations.lakehouse_keys import MergeRule
-from nilus.runtime.destinations.lakehouse_ledger import Ledger
-from nilus.runtime.destinations.lakehouse_merge import merge
-from nilus.runtime.destinations.lakehouse_table import TableLoad
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.sinks.lakehouse import ledger as lakehouse_ledger
+from nilus.runtime.sinks.lakehouse import load as lakehouse_load
+from nilus.runtime.sinks.lakehouse.catalog import Lake
+from nilus.runtime.sinks.lakehouse.journal import LakehouseJournal
+from nilus.runtime.sinks.lakehouse.keys import MergeRule
+from nilus.runtime.sinks.lakehouse.ledger import Ledger
+from nilus.runtime.sinks.lakehouse.merge import merge
+from nilus.runtime.sinks.lakehouse.table import TableLoad
 
 READING = Reading(kind="cursor", start=None, end=None, reads_state=True, keeps_state=True)
 COLUMNS = [{"name": "name", "data_type": "text"}, {"name": "number", "data_type": "bigint"}]

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nilus.protocol.job import SinkSpec
-from nilus.runtime import destinations
+from nilus.runtime import sinks
 from nilus.runtime.engine.context import config_values, isolated, write_files
 
 ADDRESS = "redshift://user:password@cluster.example.com:5439/database"
@@ -26,7 +26,7 @@ def test_the_files_of_a_load_are_put_into_the_staging_bucket(wanted, s3, s3_buck
         credentials={"staging": s3.credentials},
     )
     job = run_pipeline.job("", spec, page_size=100)
-    sink = destinations.sink(spec)
+    sink = sinks.sink(spec)
     file_format = sink.file_format(sink.destination())
     (tmp_path / "run").mkdir()
     config = config_values(job, {})

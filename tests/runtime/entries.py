@@ -16,8 +16,8 @@ from nilus.protocol.channel import Channel
 from nilus.protocol.events import Loaded
 from nilus.protocol.job import Job
 from nilus.runtime import pipeline
-from nilus.runtime.destinations import waiting
 from nilus.runtime.engine.progress import ProgressCollector
+from nilus.runtime.sinks.databases import waiting
 
 _SECONDS = 120
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import dlt
 import pytest
 
-from nilus.runtime.destinations import sink as sink_of
 from nilus.runtime.engine.context import config_values, isolated
 from nilus.runtime.engine.pipeline_state import pipeline_name
+from nilus.runtime.sinks import sink as sink_of
 
 CODE = """
     @nilus.resource(write_disposition="append")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from dlt.common.destination import Destination
 
-from nilus.runtime.destinations.file_client import FilesDestination
-from nilus.runtime.destinations.lakehouse_destination import lakehouse
-from nilus.runtime.destinations.postgres_copy import PostgresDestination
-from nilus.runtime.destinations.sqlalchemy_destination import SqlalchemyDestination
+from nilus.runtime.sinks.databases.postgres_copy import PostgresDestination
+from nilus.runtime.sinks.databases.sqlalchemy import SqlalchemyDestination
+from nilus.runtime.sinks.files.client import FilesDestination
+from nilus.runtime.sinks.lakehouse.destination import lakehouse
 
 _TYPES = [
     (FilesDestination, "dlt.destinations.filesystem"),

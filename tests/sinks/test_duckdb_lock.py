@@ -12,8 +12,8 @@ import pytest
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.destinations import waiting
-from nilus.runtime.destinations.duckdb import DuckDBSink
+from nilus.runtime.sinks.databases import waiting
+from nilus.runtime.sinks.databases.duckdb import DuckDBSink
 
 HOLDER = """
 import sys, duckdb
@@ -102,7 +102,7 @@ def test_waiting_has_an_end_and_another_try_may_help(sink, soon, monkeypatch):
 def test_the_lock_of_a_process_that_died_is_free(sink):
     code = (
         "import os, sys\n"
-        "from nilus.runtime.destinations.duckdb import DuckDBSink\n"
+        "from nilus.runtime.sinks.databases.duckdb import DuckDBSink\n"
         "from nilus.protocol.job import SinkSpec\n"
         "spec = SinkSpec(address='duckdb:///' + sys.argv[1], display_address='', dataset='raw')\n"
         "DuckDBSink(spec).exclusive().__enter__()\n"

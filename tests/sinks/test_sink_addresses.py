@@ -7,10 +7,10 @@ import pytest
 from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.columns.chunk_files import TableWriter
-from nilus.runtime.destinations import _SINKS, sink
-from nilus.runtime.destinations.duckdb import DuckDBSink
-from nilus.runtime.destinations.postgres import PostgresSink
 from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.sinks import _SINKS, sink
+from nilus.runtime.sinks.databases.duckdb import DuckDBSink
+from nilus.runtime.sinks.databases.postgres import PostgresSink
 
 
 def _spec(address, dataset="raw", **options):

@@ -138,11 +138,11 @@ def test_an_unsupported_pair_of_destination_and_strategy_is_refused(monkeypatch,
     """Whoever supports what is dlt's to say; a destination without merges is made of one that has them."""
     from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 
-    from nilus.runtime import destinations, support
+    from nilus.runtime import sinks, support
     from nilus.runtime.rows.reading.decision import Reading
 
     job = run_strategy.job(shop(FIRST), sink.spec(strategy="merge"), primary_key=["id"])
-    opened = destinations.sink(job.sink)
+    opened = sinks.sink(job.sink)
 
     class Without:
         @staticmethod

@@ -1,0 +1,1 @@
+"""Sinks that are folders and buckets of files."""
