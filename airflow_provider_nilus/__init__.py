@@ -11,19 +11,19 @@ __all__ = ["__version__", "get_provider_info"]
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider to Airflow. Runs at every `airflow` command: imports nothing heavy."""
-    from airflow_provider_nilus.connection_form import testable
     from airflow_provider_nilus.connections import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS, CONNECTION_TYPE
-    from airflow_provider_nilus.lakehouse_connection import (
+    from airflow_provider_nilus.connections.forms import testable
+    from airflow_provider_nilus.connections.lakehouse import (
         LAKEHOUSE_FIELD_BEHAVIOUR,
         LAKEHOUSE_FIELDS,
         LAKEHOUSE_TYPE,
     )
-    from airflow_provider_nilus.repository_connection import (
+    from airflow_provider_nilus.connections.repository import (
         REPOSITORY_FIELD_BEHAVIOUR,
         REPOSITORY_FIELDS,
         REPOSITORY_TYPE,
     )
-    from airflow_provider_nilus.settings import CONFIG
+    from airflow_provider_nilus.task.settings import CONFIG
 
     return {
         "package-name": "airflow-provider-nilus",
@@ -78,7 +78,7 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": testable(REPOSITORY_FIELD_BEHAVIOUR),
             },
         ],
-        "extra-links": ["airflow_provider_nilus.links.CommitLink"],
-        "cli": ["airflow_provider_nilus.cli.definition.commands"],
+        "extra-links": ["airflow_provider_nilus.reporting.links.CommitLink"],
+        "cli": ["airflow_provider_nilus.state.commands.definition.commands"],
         "config": CONFIG,
     }

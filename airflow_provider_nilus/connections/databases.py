@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
-from airflow_provider_nilus.connection_profile import Fields, Profile
+from airflow_provider_nilus.connections.profile import Fields, Profile
 
 _POSTGRES_QUERY = (
     "sslmode",

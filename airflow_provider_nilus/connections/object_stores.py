@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_nilus.connection_profile import Fields, Profile
+from airflow_provider_nilus.connections.profile import Fields, Profile
 from nilus.errors import DestinationError
 
 _AZURE_BLOBS = ".blob.core.windows.net"

@@ -74,7 +74,7 @@ def _log_in(sink: ResolvedSink) -> None:
 
 
 def _catalog(sink: ResolvedSink) -> None:
-    from airflow_provider_nilus.lakehouse_connection import namespaces
+    from airflow_provider_nilus.connections.lakehouse import namespaces
 
     namespaces(sink.address, sink.credentials)
 

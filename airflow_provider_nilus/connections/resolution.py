@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote
 
-from airflow_provider_nilus.connection_profile import Fields, Target
-from airflow_provider_nilus.connections.own import DEPOT_SCHEME
+from airflow_provider_nilus.connections.addressed import DEPOT_SCHEME
+from airflow_provider_nilus.connections.profile import Fields, Target
 from nilus.errors import DestinationError
 
 if TYPE_CHECKING:

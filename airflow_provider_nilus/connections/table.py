@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_nilus import lakehouse_connection
-from airflow_provider_nilus.connection_profile import Profile
-from airflow_provider_nilus.connections import databases, object_stores, own, warehouses
+from airflow_provider_nilus.connections import addressed, databases, lakehouse, object_stores, warehouses
+from airflow_provider_nilus.connections.profile import Profile
 
 PROFILES: Mapping[str, Profile] = {
     profile.conn_type: profile
@@ -14,7 +13,7 @@ PROFILES: Mapping[str, Profile] = {
         *databases.PROFILES,
         *warehouses.PROFILES,
         *object_stores.PROFILES,
-        *own.PROFILES,
-        *lakehouse_connection.PROFILES,
+        *addressed.PROFILES,
+        *lakehouse.PROFILES,
     )
 }

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from airflow_provider_nilus.connection_profile import Fields, Profile
 from airflow_provider_nilus.connections.object_stores import AWS_CREDENTIALS, AWS_REFUSED, bucket_address
+from airflow_provider_nilus.connections.profile import Fields, Profile
 from nilus.errors import DestinationError
 
 _PEM = "-----BEGIN"

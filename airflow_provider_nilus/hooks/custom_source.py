@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_nilus.environment_access import EnvironmentAccess
-from airflow_provider_nilus.outcome import Outcome
-from airflow_provider_nilus.repository_access import RepositoryAccess
-from airflow_provider_nilus.secrets import hide, of_workflow, redacted
-from airflow_provider_nilus.sink_access import SinkAccess
-from airflow_provider_nilus.task_run import RunOptions as RunOptions
-from airflow_provider_nilus.task_run import TaskRun as TaskRun
+from airflow_provider_nilus.reporting.run_report import Outcome
+from airflow_provider_nilus.task.environment_access import EnvironmentAccess
+from airflow_provider_nilus.task.repository_access import RepositoryAccess
+from airflow_provider_nilus.task.run import RunOptions as RunOptions
+from airflow_provider_nilus.task.run import TaskRun as TaskRun
+from airflow_provider_nilus.task.secrets import hide, of_workflow, redacted
+from airflow_provider_nilus.task.sink_access import SinkAccess
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.package_store import PackageStore
-    from airflow_provider_nilus.process import ChildProcess
-    from airflow_provider_nilus.state.start import Start
+    from airflow_provider_nilus.child.process import ChildProcess
+    from airflow_provider_nilus.state.package_store import PackageStore
+    from airflow_provider_nilus.state.record_session import Turn
+    from airflow_provider_nilus.state.starting_point import Start
     from airflow_provider_nilus.state.store import StateStore
-    from airflow_provider_nilus.state.turn import Turn
     from nilus.environment.prepare import Environment
     from nilus.protocol.events import Loaded
     from nilus.protocol.job import Job
@@ -89,9 +89,9 @@ class NilusHook(BaseHook):
         Raises:
             NilusError: the run failed; `retryable` tells whether another try can help.
         """
+        from airflow_provider_nilus.reporting.summary import closing_table
+        from airflow_provider_nilus.state.record_session import Turn
         from airflow_provider_nilus.state.stores import open_store
-        from airflow_provider_nilus.state.turn import Turn
-        from airflow_provider_nilus.summary import closing_table
         from nilus import repository
 
         options = options or RunOptions()
@@ -173,16 +173,16 @@ class NilusHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the fields of the connection's form as Airflow 3.1 asks for them; later versions ask no hook."""
-        from airflow_provider_nilus import connection_form
+        from airflow_provider_nilus.connections import forms
 
-        return connection_form.widgets(cls.conn_type)
+        return forms.widgets(cls.conn_type)
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return what the connection's form hides and renames, for Airflow 3.1 likewise."""
-        from airflow_provider_nilus import connection_form
+        from airflow_provider_nilus.connections import forms
 
-        return connection_form.behaviour(cls.conn_type)
+        return forms.behaviour(cls.conn_type)
 
     def test_repository(self, repo: Repo) -> tuple[bool, str]:
         """Ask the repository's server for the ref and fetch nothing; whether that worked, and what to tell the user."""
@@ -190,8 +190,8 @@ class NilusHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Look for git, and reach the sink of the connection; whether that worked, and what to tell the user."""
-        from airflow_provider_nilus.connection_form import said
         from airflow_provider_nilus.connections import reach
+        from airflow_provider_nilus.connections.forms import said
         from nilus.errors import NilusError
 
         there, git = self.check_git()
@@ -256,8 +256,8 @@ class NilusHook(BaseHook):
 
     @staticmethod
     def _package_store(task_run: TaskRun) -> PackageStore | None:
-        from airflow_provider_nilus.package_store import PackageStore
-        from airflow_provider_nilus.settings import deployment_settings
+        from airflow_provider_nilus.state.package_store import PackageStore
+        from airflow_provider_nilus.task.settings import deployment_settings
 
         root = deployment_settings().package_store
         return PackageStore(root, task_run.state_key) if root else None
@@ -271,7 +271,7 @@ class NilusHook(BaseHook):
             shutil.rmtree(path, ignore_errors=True)
 
     def _job(self, workflow: Workflow, task_run: TaskRun, options: RunOptions, begun: Start, **where: Any) -> Job:
-        from airflow_provider_nilus.job import job_of
+        from airflow_provider_nilus.child.job import job_of
 
         return job_of(
             workflow,
@@ -286,9 +286,9 @@ class NilusHook(BaseHook):
 
     def _run_child(self, job: Job, turn: Turn, environment: Environment) -> Loaded | None:
         """Run the child; None if it has to be run again, from another record."""
-        from airflow_provider_nilus.conversation import Conversation
-        from airflow_provider_nilus.process import ChildProcess, child_environ
-        from airflow_provider_nilus.supervisor import Supervisor
+        from airflow_provider_nilus.child.event_handler import Conversation
+        from airflow_provider_nilus.child.process import ChildProcess, child_environ
+        from airflow_provider_nilus.child.supervisor import Supervisor
         from nilus.errors import ProcessError, StateConflict
 
         conversation = Conversation(turn, self.outcome, self._packages, self.log.info)
@@ -323,7 +323,7 @@ class NilusHook(BaseHook):
 
     @staticmethod
     def _cleared(task_run: TaskRun, run_ids: list[str]) -> list[str]:
-        from airflow_provider_nilus import task_states
+        from airflow_provider_nilus.task import states as task_states
 
         states = task_states.states(task_run.dag_id, task_run.task_id, task_run.map_index, run_ids)
         return [run_id for run_id, state in states.items() if task_states.is_to_run_again(state)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_nilus.connections.lakehouse import LAKEHOUSE_TYPE
 from airflow_provider_nilus.hooks.custom_source import NilusHook
-from airflow_provider_nilus.lakehouse_connection import LAKEHOUSE_TYPE
 
 
 class LakehouseHook(NilusHook):
@@ -37,8 +37,8 @@ class LakehouseHook(NilusHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """List the namespaces of the catalog; whether that worked, and what to tell the user."""
-        from airflow_provider_nilus.connection_form import said
-        from airflow_provider_nilus.lakehouse_connection import namespaces
+        from airflow_provider_nilus.connections.forms import said
+        from airflow_provider_nilus.connections.lakehouse import namespaces
         from nilus.errors import NilusError
 
         try:

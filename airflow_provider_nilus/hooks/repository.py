@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_nilus.connections.repository import REPOSITORY_TYPE
 from airflow_provider_nilus.hooks.custom_source import NilusHook
-from airflow_provider_nilus.repository_connection import REPOSITORY_TYPE
 
 
 class RepositoryHook(NilusHook):
@@ -37,7 +37,7 @@ class RepositoryHook(NilusHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the repository's server for its branches (`git ls-remote`); whether that worked, and what to tell."""
-        from airflow_provider_nilus.connection_form import said
+        from airflow_provider_nilus.connections.forms import said
         from nilus.workflow.models import Repo
 
         there, git = self.check_git()

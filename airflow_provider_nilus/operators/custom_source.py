@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_nilus import assets, rendered_fields
-from airflow_provider_nilus.links import CommitLink
+from airflow_provider_nilus.reporting import assets
+from airflow_provider_nilus.reporting.links import CommitLink
+from airflow_provider_nilus.task import rendered_fields
 
 if TYPE_CHECKING:
     import jinja2
@@ -152,7 +153,7 @@ class NilusCustomSourceOperator(BaseOperator):
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
     def _run(self, workflow: Workflow, context: Context) -> Any:
-        from airflow_provider_nilus import metrics
+        from airflow_provider_nilus.reporting import metrics
 
         hook = self.hook
         try:
@@ -178,8 +179,8 @@ class NilusCustomSourceOperator(BaseOperator):
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage what is about to be read."""
-        from airflow_provider_nilus import lineage
-        from airflow_provider_nilus.outcome import Outcome
+        from airflow_provider_nilus.reporting import lineage
+        from airflow_provider_nilus.reporting.run_report import Outcome
 
         outcome = Outcome()
         outcome.read(self._workflow())
@@ -187,7 +188,7 @@ class NilusCustomSourceOperator(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
         """Tell OpenLineage what was read and loaded; of a task that failed, how far it came."""
-        from airflow_provider_nilus import lineage
+        from airflow_provider_nilus.reporting import lineage
 
         return lineage.facets(self.hook.outcome)
 
@@ -240,7 +241,7 @@ class NilusCustomSourceOperator(BaseOperator):
 
     def _options(self, context: Context) -> RunOptions:
         from airflow_provider_nilus.hooks.custom_source import RunOptions
-        from airflow_provider_nilus.task_run import data_interval, first_try
+        from airflow_provider_nilus.task.run import data_interval, first_try
         from nilus.errors import WorkflowError
 
         interval: tuple[str, str] | None = None

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
-from airflow_provider_nilus import assets
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
+from airflow_provider_nilus.reporting import assets
 from nilus.errors import WorkflowError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_nilus.discovery import DiscoveryHook
     from airflow_provider_nilus.hooks.custom_source import TaskRun
+    from airflow_provider_nilus.hooks.discovery import DiscoveryHook
     from nilus.workflow.models import Workflow
 
 _DISCOVER, _LOAD = "discover", "load"
@@ -76,7 +76,7 @@ class NilusDiscoverResourcesOperator(NilusCustomSourceOperator):
     @property
     def hook(self) -> DiscoveryHook:
         """The hook of this task, made at first use."""
-        from airflow_provider_nilus.discovery import DiscoveryHook
+        from airflow_provider_nilus.hooks.discovery import DiscoveryHook
 
         if not isinstance(self._hook, DiscoveryHook):
             self._hook = DiscoveryHook(git_conn_id=self.git_conn_id, source_env=self._value("source_env"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_nilus.state.store import StateStore
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.task_run import TaskRun
+    from airflow_provider_nilus.task.run import TaskRun
 
 
 def open_store(state: str | StateStore, task_run: TaskRun) -> StateStore:

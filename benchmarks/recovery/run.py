@@ -138,9 +138,9 @@ def plain(scratch: Path, point: str, *, lost: bool) -> Path:
 
 def ours(scratch: Path, point: str) -> Path:
     """Run this package as its hook does, without Airflow; return the DuckDB file."""
-    from airflow_provider_nilus.process import ChildProcess
+    from airflow_provider_nilus.child.process import ChildProcess
     from airflow_provider_nilus.state.record import Record
-    from airflow_provider_nilus.state.turn import Turn
+    from airflow_provider_nilus.state.record_session import Turn
     from nilus.errors import ProcessError
     from nilus.protocol.events import Adopted
     from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec

@@ -7,9 +7,9 @@ from datetime import datetime
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias
 
-from airflow_provider_nilus.links import commit_page
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
-from airflow_provider_nilus.table_name import TableName, table_name
+from airflow_provider_nilus.reporting.links import commit_page
+from airflow_provider_nilus.reporting.table_name import TableName, table_name
 
 SHOP = """
 import nilus
@@ -166,7 +166,7 @@ def test_there_is_no_link_where_no_page_is_known(repository, commit):
 
 def test_the_link_of_a_task_is_kept_when_it_ends(run_dag, deployment, dag, monkeypatch):
     monkeypatch.setattr(
-        "airflow_provider_nilus.links.commit_page", lambda repository, commit: f"https://pages/{commit}"
+        "airflow_provider_nilus.reporting.links.commit_page", lambda repository, commit: f"https://pages/{commit}"
     )
     outcome = run_dag(dag())
     assert outcome.xcom("load", "_link_CommitLink") == f"https://pages/{outcome.xcom('load')['commit']}"
@@ -181,7 +181,7 @@ def test_metrics_tell_rows_steps_memory_and_the_cache(run_dag, deployment, dag, 
 
         gauge = timing = incr
 
-    monkeypatch.setattr("airflow_provider_nilus.metrics._stats", Recorder)
+    monkeypatch.setattr("airflow_provider_nilus.reporting.metrics._stats", Recorder)
     run_dag(dag())
     tags = {"dag_id": "shop", "task_id": "load"}
     assert sent["nilus.rows"] == (2, tags)
@@ -196,7 +196,7 @@ def test_metrics_tell_rows_steps_memory_and_the_cache(run_dag, deployment, dag, 
 
 
 def test_airflow_has_a_place_for_the_metrics():
-    from airflow_provider_nilus.metrics import _stats
+    from airflow_provider_nilus.reporting.metrics import _stats
 
     assert callable(_stats().incr)
     assert callable(_stats().timing)

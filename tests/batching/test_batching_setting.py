@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nilus.settings import deployment_settings
+from airflow_provider_nilus.task.settings import deployment_settings
 from nilus.errors import WorkflowError
 from nilus.runtime.columns.batching import MODES
 

@@ -12,8 +12,8 @@ from airflow.sdk import Connection
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from airflow_provider_nilus.connection_profile import Fields
 from airflow_provider_nilus.connections import resolve_sink
+from airflow_provider_nilus.connections.profile import Fields
 from airflow_provider_nilus.connections.table import PROFILES
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec

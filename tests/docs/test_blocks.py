@@ -192,7 +192,7 @@ def _nilus(words: list[str]) -> None:
 
 
 def _nilus_state(words: list[str]) -> None:
-    from airflow_provider_nilus.cli.definition import parser
+    from airflow_provider_nilus.state.commands.definition import parser
 
     parser().parse_args(words[1:])
 

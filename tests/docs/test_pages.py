@@ -61,7 +61,7 @@ def test_every_argument_of_the_operator_is_in_the_readme_s_table():
 
 
 def test_every_setting_of_the_deployment_is_in_the_table():
-    from airflow_provider_nilus.settings import CONFIG
+    from airflow_provider_nilus.task.settings import CONFIG
 
     text = (PROJECT / "docs" / "operator.md").read_text()
     for name, option in CONFIG["nilus"]["options"].items():

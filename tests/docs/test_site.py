@@ -95,7 +95,7 @@ def test_every_verb_of_the_nilus_command_is_described():
 
 
 def test_nilus_state_is_described_as_it_helps_itself():
-    from airflow_provider_nilus.cli.definition import verbs
+    from airflow_provider_nilus.state.commands.definition import verbs
 
     rows = []
     for verb in verbs():

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias
 
-from airflow_provider_nilus.discovery import DiscoveryHook
+from airflow_provider_nilus.hooks.discovery import DiscoveryHook
 from airflow_provider_nilus.operators.resources import nilus_resources
 from nilus.errors import WorkflowError
 from nilus.runtime.discovery import ENTRY

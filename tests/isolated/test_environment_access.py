@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_nilus.environment_access import EnvironmentAccess
-from airflow_provider_nilus.settings import deployment_settings
+from airflow_provider_nilus.task.environment_access import EnvironmentAccess
+from airflow_provider_nilus.task.settings import deployment_settings
 from nilus.errors import DependencyError, WorkflowError
 
 

@@ -76,7 +76,7 @@ def test_a_key_is_in_no_display_of_a_workflow_or_rule():
 def test_rendered_templates_hold_no_key(mask, as_text):
     import yaml
 
-    from airflow_provider_nilus.rendered_fields import redacted
+    from airflow_provider_nilus.task.rendered_fields import redacted
 
     rendered = yaml.safe_dump(document(mask)) if as_text else document(mask)
     assert KEY not in str(redacted("workflow", rendered))
@@ -87,7 +87,7 @@ def test_rendered_templates_hold_no_key(mask, as_text):
 @pytest.mark.parametrize("written", ["{key}", "{{MASK_KEY}}", "${{MASK_KEY}}"])
 @pytest.mark.parametrize("by", ["source_env", "worker"])
 def test_airflow_s_masker_hears_of_every_key(monkeypatch, written, by):
-    from airflow_provider_nilus.secrets import hide, of_workflow, redacted
+    from airflow_provider_nilus.task.secrets import hide, of_workflow, redacted
 
     key = f"key-{uuid4().hex}"
     if by == "worker":

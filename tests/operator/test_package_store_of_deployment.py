@@ -37,7 +37,7 @@ def dying_after_the_store(monkeypatch):
     """Start children with the kill points in place."""
     from pathlib import Path
 
-    from airflow_provider_nilus import process
+    from airflow_provider_nilus.child import process
     from airflow_provider_nilus.hooks.custom_source import NilusHook
 
     fixtures = str(Path(__file__).resolve().parents[1] / "fixtures")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_nilus.package_store import MARKER, PackageStore
+from airflow_provider_nilus.state.package_store import MARKER, PackageStore
 from nilus.errors import StateError, WorkflowError
 from nilus.protocol.job import Run
 

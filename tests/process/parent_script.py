@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_nilus.process import ChildProcess, child_environ
+from airflow_provider_nilus.child.process import ChildProcess, child_environ
 from nilus.errors import NilusError
 from nilus.protocol.job import Job
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from airflow_provider_nilus.process import child_environ
+from airflow_provider_nilus.child.process import child_environ
 from nilus.errors import WorkflowError
 
 SECRET = "correct-horse-battery"
@@ -116,6 +116,8 @@ def test_the_socket_of_airflow_s_supervisor_stays_with_the_task(work_dir, trace,
 
 
 def test_the_process_module_does_not_import_airflow():
-    code = "import sys, airflow_provider_nilus.process; sys.exit('airflow' in sys.modules or 'dlt' in sys.modules)"
+    code = (
+        "import sys, airflow_provider_nilus.child.process; sys.exit('airflow' in sys.modules or 'dlt' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=False, cwd="/")
     assert done.returncode == 0

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_nilus import output
-from airflow_provider_nilus.output import LINE_LIMIT, Line, Lines, OutputStream, TaskLog, clean
+from airflow_provider_nilus.child import output
+from airflow_provider_nilus.child.output import LINE_LIMIT, Line, Lines, OutputStream, TaskLog, clean
 
 SOURCE = "nilus.source"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_nilus import memory, process
+from airflow_provider_nilus.child import memory, process
 from nilus.errors import DestinationError, ProcessError, SourceError
 from nilus.protocol.events import Prepared, Progress
 

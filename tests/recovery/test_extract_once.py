@@ -14,7 +14,7 @@ from itertools import product
 
 import pytest
 
-from airflow_provider_nilus.package_store import PackageStore
+from airflow_provider_nilus.state.package_store import PackageStore
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.job import SourceSpec
 

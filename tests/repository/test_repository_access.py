@@ -16,7 +16,7 @@ from deployment_fixture import Deployment
 from git_fixture import GitRepository
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook
-from airflow_provider_nilus.settings import deployment_settings
+from airflow_provider_nilus.task.settings import deployment_settings
 from nilus.errors import NilusError, RepositoryError, WorkflowError
 from nilus.repository.fetch import Checkout
 from nilus.workflow.models import Repo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nilus.summary import closing_table, progress_line
+from airflow_provider_nilus.reporting.summary import closing_table, progress_line
 from nilus.protocol.events import Loaded, Progress
 from nilus.runtime.engine.progress import ProgressCollector
 

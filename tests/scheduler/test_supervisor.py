@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_nilus.supervisor import Supervisor
+from airflow_provider_nilus.child.supervisor import Supervisor
 
 
 @pytest.fixture

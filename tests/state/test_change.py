@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_nilus.state import change
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.start import start
+from airflow_provider_nilus.state.starting_point import start
 from nilus.errors import StateError
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.start import start
+from airflow_provider_nilus.state.starting_point import start
 from nilus.errors import StateError
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_nilus.state import change
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.turn import Turn
+from airflow_provider_nilus.state.record_session import Turn
 from nilus.errors import StateError
 from nilus.protocol.events import Adopted, Loaded
 

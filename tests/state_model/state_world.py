@@ -17,9 +17,9 @@ import dlt
 import duckdb
 from dlt.common.versioned_state import compress_state
 
-from airflow_provider_nilus import task_states
 from airflow_provider_nilus.state.record import Directive, Record
-from airflow_provider_nilus.state.turn import Turn
+from airflow_provider_nilus.state.record_session import Turn
+from airflow_provider_nilus.task import states as task_states
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.events import Adopted, Loaded
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec

@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`verb("reset", "d.load", "--yes", answer=)` runs `nilus-state` and returns what it printed."""
-    from airflow_provider_nilus.cli.definition import main
+    from airflow_provider_nilus.state.commands.definition import main
 
     def run(*arguments: str, answer: str | None = None) -> str:
         def reply() -> str:

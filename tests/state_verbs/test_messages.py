@@ -55,7 +55,7 @@ def test_every_section_is_about_a_message():
 def test_every_command_on_the_page_is_one():
     import shlex
 
-    from airflow_provider_nilus.cli.definition import parser
+    from airflow_provider_nilus.state.commands.definition import parser
 
     shown = [*re.findall(r"`(nilus-state [a-z][^`]*)`", PAGE), *re.findall(r"^nilus-state .+$", PAGE, re.MULTILINE)]
     commands = [" ".join(one.partition(">")[0].split()) for one in shown if "<" not in one]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_nilus.cli import kept
+from airflow_provider_nilus.state.commands import stored_records
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.variable import variable_name
 
@@ -88,7 +88,7 @@ def test_a_dry_run_prints_what_would_change_and_changes_nothing(name, arguments,
     printed = verb(name, "k", *(str(file) if one == "FILE" else one for one in arguments), "--dry-run")
     assert "version  2 -> 3" in printed
     assert printed.endswith("Nothing was changed (--dry-run).\n")
-    assert kept.find("k").record == record
+    assert stored_records.find("k").record == record
 
 
 def test_a_change_asks_and_only_yes_is_yes(verb):
@@ -98,9 +98,9 @@ def test_a_change_asks_and_only_yes_is_yes(verb):
             verb("reset", "k", answer=answer)
     with pytest.raises(SystemExit, match="there was no --yes"):
         verb("reset", "k")
-    assert kept.find("k").record == record
+    assert stored_records.find("k").record == record
     assert "Done: version 3" in verb("reset", "k", answer="y")
-    assert kept.find("k").record.head is None
+    assert stored_records.find("k").record.head is None
 
 
 def test_a_record_that_cannot_be_read_is_an_error_to_show_and_may_be_reset(verb):
@@ -109,7 +109,7 @@ def test_a_record_that_cannot_be_read_is_an_error_to_show_and_may_be_reset(verb)
         verb("show", "k")
     assert "nilus-state reset k" in str(ended.value)
     assert "cannot be read, and is replaced" in verb("reset", "k", "--yes")
-    assert kept.find("k").record.directive.verb == "reset"
+    assert stored_records.find("k").record.directive.verb == "reset"
 
 
 def test_a_key_that_nothing_is_kept_under_is_said(verb):
@@ -133,7 +133,7 @@ def test_what_is_no_state_cannot_be_set(text, verb, tmp_path):
     file.write_text(text)
     with pytest.raises(SystemExit, match=r"not JSON|no state"):
         verb("set", "k", "--file", str(file), "--yes")
-    assert kept.find("k").record.version == 1
+    assert stored_records.find("k").record.version == 1
 
 
 def test_a_record_hidden_by_the_environment_is_not_written(verb, monkeypatch):
@@ -141,14 +141,14 @@ def test_a_record_hidden_by_the_environment_is_not_written(verb, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_NILUS__K", "x")
     with pytest.raises(SystemExit, match="hidden by an environment variable"):
         verb("reset", "k", "--yes")
-    assert kept.find("k").record.version == 1
+    assert stored_records.find("k").record.version == 1
 
 
 @pytest.mark.parametrize("key", ["a b", "a/b/c", "größe.日本", "x" * 250, "it's; rm -rf", "d.api_token"])
 def test_odd_keys_are_found_again(key, verb):
     _store(key, 10)
     verb("reset", key, "--yes")
-    assert kept.find(key).record.directive.verb == "reset"
+    assert stored_records.find(key).record.directive.verb == "reset"
     assert key in verb("list")
 
 
@@ -175,9 +175,9 @@ def test_airflow_s_own_command_line_has_the_verbs():
 
 def test_what_airflow_loads_at_every_command_is_the_definition_alone():
     code = (
-        "import sys; from airflow_provider_nilus.cli import definition; definition.commands();"
-        "print([name for name in sys.modules if name.startswith(('airflow_provider_nilus.cli.',"
+        "import sys; from airflow_provider_nilus.state.commands import definition; definition.commands();"
+        "print([name for name in sys.modules if name.startswith(('airflow_provider_nilus.state.commands.',"
         " 'airflow_provider_nilus.state', 'dlt', 'duckdb', 'pyarrow'))])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines()[-1] == "['airflow_provider_nilus.cli.definition']"
+    assert printed.splitlines()[-1] == "['airflow_provider_nilus.state.commands.definition']"

@@ -48,7 +48,7 @@ def object_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], 
 @pytest.fixture
 def dies_before_its_record(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """`dies_before_its_record()`: the next run that has loaded fails before it keeps its state; it may be retried."""
-    from airflow_provider_nilus.state.turn import Turn
+    from airflow_provider_nilus.state.record_session import Turn
 
     commit = Turn.commit
 

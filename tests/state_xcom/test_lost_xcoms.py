@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_nilus.cli.definition import main
+from airflow_provider_nilus.state.commands.definition import main
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from airflow_provider_nilus.cli.definition import main
+from airflow_provider_nilus.state.commands.definition import main
 
 
 def _shown(capsys):

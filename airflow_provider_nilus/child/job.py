@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.connections import ResolvedSink
-    from airflow_provider_nilus.state.start import Start
-    from airflow_provider_nilus.task_run import RunOptions, TaskRun
+    from airflow_provider_nilus.state.starting_point import Start
+    from airflow_provider_nilus.task.run import RunOptions, TaskRun
     from nilus.protocol.job import Job
     from nilus.workflow.models import Workflow
 
@@ -44,7 +44,7 @@ def job_of(
         checkout, base_dir, work_dir: absolute paths, see `nilus.protocol.job.Job`.
         extra_path: folders with added packages.
     """
-    from airflow_provider_nilus.settings import deployment_settings
+    from airflow_provider_nilus.task.settings import deployment_settings
     from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 
     return Job(

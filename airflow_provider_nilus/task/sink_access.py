@@ -61,7 +61,7 @@ class SinkAccess:
             DestinationError: there is no such sink or connection, or the connection does not fit.
         """
         from airflow_provider_nilus.connections import resolve_sink
-        from airflow_provider_nilus.settings import deployment_settings
+        from airflow_provider_nilus.task.settings import deployment_settings
 
         sink = resolve_sink(
             address,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_nilus.cli import kept
-from airflow_provider_nilus.cli.kept import Kept, Task
 from airflow_provider_nilus.state import change
+from airflow_provider_nilus.state.commands import stored_records
+from airflow_provider_nilus.state.commands.stored_records import Kept, Task
 from airflow_provider_nilus.state.record import Commit, Directive, Record
 from nilus.errors import NilusError, StateError
 
@@ -33,7 +33,7 @@ def _verb(function: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
 @_verb
 def list_state(arguments: Namespace) -> None:
     """Print a line for each key."""
-    found = kept.all_records()
+    found = stored_records.all_records()
     if arguments.json:
         print(json.dumps([_summary(one) for one in found], indent=2))
     elif not found:
@@ -112,7 +112,7 @@ def _found(arguments: Namespace) -> Kept:
         if not (arguments.dag_id and arguments.task_id):
             raise StateError("--dag-id and --task-id belong together", remedy="give both, or none")
         task = Task(arguments.dag_id, arguments.task_id, arguments.map_index)
-    return kept.find(arguments.key, task)
+    return stored_records.find(arguments.key, task)
 
 
 def _existing(arguments: Namespace) -> Kept:
@@ -145,7 +145,7 @@ def _change(arguments: Namespace, found: Kept, record: Record) -> None:
         return
     if not arguments.yes and not _agreed():
         raise SystemExit("Nothing was changed.")
-    written = kept.write(found, record)
+    written = stored_records.write(found, record)
     print(f"Done: version {record.version}, in {written.place}.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable
 
-from airflow_provider_nilus import memory
+from airflow_provider_nilus.child import memory
 from nilus.errors import NilusError, ProcessError, from_dict
 from nilus.protocol.events import Failed
 

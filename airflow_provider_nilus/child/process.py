@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_nilus import report
-from airflow_provider_nilus.memory import PeakMemory
-from airflow_provider_nilus.output import OutputStream, TaskLog
-from airflow_provider_nilus.pipes import Pipes
-from airflow_provider_nilus.process_group import ProcessGroup
+from airflow_provider_nilus.child import crash_report
+from airflow_provider_nilus.child.memory import PeakMemory
+from airflow_provider_nilus.child.output import OutputStream, TaskLog
+from airflow_provider_nilus.child.pipes import Pipes
+from airflow_provider_nilus.child.process_group import ProcessGroup
 from nilus.errors import ProcessError, WorkflowError
 from nilus.protocol.events import Event, Failed, Loaded, PackageRequest, Question, Unsettled, decode
 from nilus.protocol.job import Job
@@ -297,5 +297,5 @@ class ChildProcess:
         if self._final is not None:
             if self._final.traceback:
                 self._log.write(logging.ERROR, SOURCE_LOGGER, self._final.traceback)
-            raise report.failure(self._final, self._mask)
-        raise report.crash(returncode, self.peak_memory_bytes, self._log.tail)
+            raise crash_report.failure(self._final, self._mask)
+        raise crash_report.crash(returncode, self.peak_memory_bytes, self._log.tail)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.settings import DeploymentSettings
+    from airflow_provider_nilus.task.settings import DeploymentSettings
     from nilus.environment.prepare import Environment, Index, Isolation
 
 Kind = Literal["shared", "isolated"]
@@ -44,7 +44,7 @@ class EnvironmentAccess:
             WorkflowError: the arguments are not known.
             DependencyError: what is asked for contradicts what has to be there, or cannot be had.
         """
-        from airflow_provider_nilus.settings import deployment_settings
+        from airflow_provider_nilus.task.settings import deployment_settings
         from nilus import environment
 
         deployment = deployment_settings()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.outcome import Outcome
+    from airflow_provider_nilus.reporting.run_report import Outcome
 
 
 def send(outcome: Outcome, *, dag_id: str, task_id: str) -> None:

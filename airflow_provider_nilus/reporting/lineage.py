@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_nilus.outcome import Outcome
+    from airflow_provider_nilus.reporting.run_report import Outcome
 
 
 def facets(outcome: Outcome) -> OperatorLineage[Any, Any]:
@@ -69,7 +69,7 @@ def _code(outcome: Outcome) -> dict[str, Any]:
         return {}
     from openlineage.client.generated.source_code_location_job import SourceCodeLocationJobFacet
 
-    from airflow_provider_nilus.links import commit_page
+    from airflow_provider_nilus.reporting.links import commit_page
 
     facet = SourceCodeLocationJobFacet(
         type="git",

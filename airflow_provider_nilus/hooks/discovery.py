@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
-from airflow_provider_nilus.outcome import Outcome
-from airflow_provider_nilus.secrets import hide, of_workflow
+from airflow_provider_nilus.reporting.run_report import Outcome
+from airflow_provider_nilus.task.secrets import hide, of_workflow
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.state.record import Record
@@ -36,7 +36,7 @@ class DiscoveryHook(NilusHook):
         Raises:
             NilusError: the source cannot be had, found or called; `retryable` tells whether another try can help.
         """
-        from airflow_provider_nilus.state.turn import Turn
+        from airflow_provider_nilus.state.record_session import Turn
         from nilus import repository
 
         options = options or RunOptions()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.table_name import TableName
+    from airflow_provider_nilus.reporting.table_name import TableName
     from nilus.protocol.events import Adopted, Loaded
     from nilus.repository.fetch import Checkout
     from nilus.workflow.models import Workflow
@@ -82,7 +82,7 @@ class Outcome:
 
     def name(self, table: str) -> TableName:
         """Return what one of the tables is called outside of the sink."""
-        from airflow_provider_nilus.table_name import table_name
+        from airflow_provider_nilus.reporting.table_name import table_name
 
         return table_name(self.sink, self.loaded.dataset if self.loaded else "", table)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_nilus.outcome import Outcome
+    from airflow_provider_nilus.reporting.run_report import Outcome
 
 log = logging.getLogger(__name__)
 

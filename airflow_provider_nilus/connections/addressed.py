@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_nilus.connection_profile import Fields, Profile
 from airflow_provider_nilus.connections.databases import duckdb_address
 from airflow_provider_nilus.connections.form import CONNECTION_TYPE
+from airflow_provider_nilus.connections.profile import Fields, Profile
 from nilus.errors import DestinationError
 
 DEPOT_SCHEME = "dataos"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from airflow_provider_nilus.connection_profile import Fields, Profile
+from airflow_provider_nilus.connections.profile import Fields, Profile
 from nilus.errors import DestinationError
 
 LAKEHOUSE_TYPE: Final = "nilus_lakehouse"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_nilus.outcome import Outcome
-    from airflow_provider_nilus.package_store import PackageStore
-    from airflow_provider_nilus.state.turn import Turn
+    from airflow_provider_nilus.reporting.run_report import Outcome
+    from airflow_provider_nilus.state.package_store import PackageStore
+    from airflow_provider_nilus.state.record_session import Turn
     from nilus.protocol.events import Event, Question
 
 
@@ -31,7 +31,7 @@ class Conversation:
 
     def hear(self, event: Event) -> None:
         """Log what the child reports, and note what is to be known later."""
-        from airflow_provider_nilus.summary import progress_line
+        from airflow_provider_nilus.reporting.summary import progress_line
         from nilus.protocol.events import Adopted, Described, Prepared, Progress
 
         if isinstance(event, Progress):
@@ -47,7 +47,7 @@ class Conversation:
 
     def answer(self, question: Question) -> dict[str, Any]:
         """Tell what Airflow knows of the task instances that journal entries belong to; bring or keep a package."""
-        from airflow_provider_nilus import task_states
+        from airflow_provider_nilus.task import states
         from nilus.protocol.events import PackageRequest
 
         if isinstance(question, PackageRequest):
@@ -55,4 +55,4 @@ class Conversation:
         if question.taking_back:
             self.turn.take_back()
         landed = [entry for entry in question.entries if entry["landed"]]
-        return {**task_states.of_entries(question.entries), "moved": bool(landed) and self.turn.moved(landed)}
+        return {**states.of_entries(question.entries), "moved": bool(landed) and self.turn.moved(landed)}

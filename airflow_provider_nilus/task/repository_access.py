@@ -104,7 +104,7 @@ class RepositoryAccess:
         return True, f"{repo.url} answers; {found.name or 'the ref'} is at {found.commit}"
 
     def _settings(self, repo: Repo) -> tuple[Settings, float]:
-        from airflow_provider_nilus.settings import deployment_settings
+        from airflow_provider_nilus.task.settings import deployment_settings
         from nilus import repository
 
         deployment = deployment_settings()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-_VERBS = "airflow_provider_nilus.cli.verbs"
+_VERBS = "airflow_provider_nilus.state.commands.verbs"
 
 
 def commands() -> list[Any]:

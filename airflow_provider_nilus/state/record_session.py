@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.start import Start, start
+from airflow_provider_nilus.state.starting_point import Start, start
 from nilus.errors import StateError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The process that runs a source: starting, watching and hearing it."""

@@ -1,0 +1,1 @@
+"""What others hear of a run: its return value, assets, lineage, links, metrics."""
