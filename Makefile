@@ -25,7 +25,7 @@ RERUNS := --reruns 1
 # default the files with the fewest tests come last, and some of these are the longest.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-# More arguments for pytest: `make test PYTEST_ARGS="tests/state -x"`.
+# More arguments for pytest: `make test PYTEST_ARGS="tests/provider/state -x"`.
 PYTEST_ARGS ?=
 MATRIX_ARGS ?=
 

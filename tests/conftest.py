@@ -14,9 +14,9 @@ import pytest
 _ROOT = isolation.prepare_environment()
 _STACK = ExitStack()
 _LONGEST = (
-    "tests/batching/test_generated_resources.py",
-    "tests/recovery/test_kill_matrix.py",
-    "tests/types/test_type_table.py",
+    "tests/nilus/runtime/columns/test_generated_resources.py",
+    "tests/stories/recovery/test_kill_matrix.py",
+    "tests/nilus/runtime/sinks/types/test_type_table.py",
 )
 """Files that begin first, so that no process works on one of them alone at the end."""
 
@@ -24,6 +24,7 @@ _LONGEST = (
 pytest_plugins = [
     "airflow_fixture",
     "git_fixture",
+    "repository_fixture",
     "deployment_fixture",
     "postgres_fixture",
     "mariadb_fixture",
@@ -58,7 +59,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return "tests/scheduler" if path.startswith("tests/scheduler/") else path
+            return "tests/stories/scheduler" if path.startswith("tests/stories/scheduler/") else path
 
     return Files(config, log)
 
