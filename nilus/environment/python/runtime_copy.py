@@ -1,4 +1,4 @@
-"""The package `nilus` itself, as a folder that an interpreter without it can run.
+"""What of the package `nilus` runs sources, as a folder that an interpreter without it can run.
 
 ::
 
@@ -17,7 +17,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import nilus
 from nilus.cache import file_tree
 from nilus.cache.entries import Cache, Entry
 from nilus.cache.staging import Staging
@@ -30,6 +29,18 @@ _log = logging.getLogger("nilus.environment")
 _BUCKET = "runtime-v1"
 _FORMAT = 1
 _MAX_BYTES = 64 * 2**20
+_PACKAGE = Path(__file__).resolve().parents[2]
+# The child process imports these and no more: an edit of anything else makes no isolated environment again.
+_COPIED = (
+    "__init__.py",
+    "_alias.py",
+    "class_resource.py",
+    "custom_source.py",
+    "errors.py",
+    "protocol",
+    "runtime",
+    "values",
+)
 _MAIN = '''\
 """Runs `nilus.runtime` out of this folder."""
 
@@ -70,11 +81,9 @@ def runtime_copy(cache_dir: Path, interpreter: Interpreter, deadline: Deadline) 
 
 def _files() -> dict[str, bytes]:
     """Return what is copied: relative paths and contents. They are read once, so that the key is that of the copy."""
-    package = Path(nilus.__file__).parent
-    found = {
-        f"{package.name}/{path.relative_to(package).as_posix()}": path.read_bytes()
-        for path in sorted(package.rglob("*.py"))
-    }
+    places = [_PACKAGE / name for name in _COPIED]
+    paths = sorted(path for place in places for path in ([place] if place.is_file() else place.rglob("*.py")))
+    found = {f"nilus/{path.relative_to(_PACKAGE).as_posix()}": path.read_bytes() for path in paths}
     return {"__main__.py": _MAIN.encode(), **found}
 
 

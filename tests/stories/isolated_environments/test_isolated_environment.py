@@ -163,8 +163,9 @@ def test_another_release_of_nilus_travels_without_the_packages_being_installed_a
     before = isolate("")
     newer = tmp_path / "newer" / "nilus"
     shutil.copytree(PACKAGE, newer, ignore=shutil.ignore_patterns("__pycache__"))
-    (newer / "interval.py").write_text((newer / "interval.py").read_text() + "\nNEWER = True\n")
-    monkeypatch.setattr(nilus, "__file__", str(newer / "__init__.py"))
+    changed = newer / "values" / "interval.py"
+    changed.write_text(changed.read_text() + "\nNEWER = True\n")
+    monkeypatch.setattr("nilus.environment.python.runtime_copy._PACKAGE", newer)
 
     after = isolate("")
 
@@ -174,6 +175,16 @@ def test_another_release_of_nilus_travels_without_the_packages_being_installed_a
         f"sys.path.insert(0, {after.program[0]!r})\nimport nilus.values.interval\nprint(nilus.values.interval.NEWER)"
     )
     assert in_environment(after, program.replace("print(", "print(json.dumps(") + ")") is True
+
+
+def test_an_edit_of_what_the_child_never_imports_makes_no_environment_again(isolate, tmp_path, monkeypatch):
+    before = isolate("")
+    edited = tmp_path / "edited" / "nilus"
+    shutil.copytree(PACKAGE, edited, ignore=shutil.ignore_patterns("__pycache__"))
+    (edited / "git" / "commands.py").write_text("EDITED = True\n")
+    monkeypatch.setattr("nilus.environment.python.runtime_copy._PACKAGE", edited)
+
+    assert isolate("").program == before.program
 
 
 def test_the_runtime_runs_without_the_workers_packages(isolate):
@@ -446,7 +457,7 @@ def test_all_that_running_a_source_imports_is_in_an_isolated_environment(closure
     with_extras = closure(runtime_needs(sorted(set(_EXTRAS.values()))).requirements)
     missing = set()
     for path, names in runtime_modules().items():
-        there = with_extras if "destinations" in path.parts else everywhere
+        there = with_extras if "sinks" in path.parts else everywhere
         for name in {found.partition(".")[0] for found in names} - {"nilus"} - set(sys.stdlib_module_names):
             packages = {canonicalize_name(owner) for owner in owners.get(name, ())}
             if not packages & there.keys():

@@ -37,7 +37,7 @@ from nilus.runtime.sinks.lakehouse.ledger import LEDGER_PROPERTIES, Ledger, make
 from nilus.runtime.sinks.lakehouse.types import evolve
 
 if TYPE_CHECKING:
-    from nilus.runtime.sinks.lakehouse.destination import LakehouseConfiguration
+    from nilus.runtime.sinks.lakehouse.configuration import LakehouseConfiguration
 
 _SQL_OPTIONS: Final = ("source_filter", "destination_scope", "skip_unchanged_rows")
 

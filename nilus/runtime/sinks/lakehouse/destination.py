@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Final
 
 from dlt.common.arithmetics import DEFAULT_NUMERIC_PRECISION, DEFAULT_NUMERIC_SCALE
-from dlt.common.configuration import configspec
-from dlt.common.configuration.specs import CredentialsConfiguration
 from dlt.common.destination import Destination, DestinationCapabilitiesContext
-from dlt.common.destination.client import DestinationClientDwhConfiguration
 from dlt.common.schema import Schema
 
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.client import LakehouseClient
+from nilus.runtime.sinks.lakehouse.configuration import LakehouseConfiguration, LakehouseCredentials
 from nilus.runtime.sinks.lakehouse.layout import Layout
 
 MERGE_STRATEGIES: Final = ("delete-insert", "upsert", "insert-only")
 _LONGEST_NAME = 255
 _LOADS_AT_ONCE = 2
-
-
-@configspec
-class LakehouseCredentials(CredentialsConfiguration):
-    """Nothing: the lake has them, and dlt keeps what it is given in traces."""
-
-    def __str__(self) -> str:
-        return "lakehouse"
-
-
-@configspec
-class LakehouseConfiguration(DestinationClientDwhConfiguration):
-    """What dlt knows of the destination.
-
-    Attributes:
-        location: the warehouse as it may be shown.
-    """
-
-    destination_type: Final[str] = dataclasses.field(  # type: ignore[misc]
-        default="lakehouse", init=False, repr=False, compare=False
-    )
-    credentials: LakehouseCredentials | None = None
-    location: str | None = None
-
-    def data_location(self) -> str | None:
-        """Where the tables are."""
-        return self.location
 
 
 class lakehouse(Destination[LakehouseConfiguration, LakehouseClient]):  # noqa: N801 - dlt calls it by this name
