@@ -11,18 +11,7 @@ __all__ = ["__version__", "get_provider_info"]
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider to Airflow. Runs at every `airflow` command: imports nothing heavy."""
-    from airflow_provider_nilus.connections import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS, CONNECTION_TYPE
-    from airflow_provider_nilus.connections.forms import testable
-    from airflow_provider_nilus.connections.lakehouse import (
-        LAKEHOUSE_FIELD_BEHAVIOUR,
-        LAKEHOUSE_FIELDS,
-        LAKEHOUSE_TYPE,
-    )
-    from airflow_provider_nilus.connections.repository import (
-        REPOSITORY_FIELD_BEHAVIOUR,
-        REPOSITORY_FIELDS,
-        REPOSITORY_TYPE,
-    )
+    from airflow_provider_nilus.connections.types import connection_types
     from airflow_provider_nilus.task.settings import CONFIG
 
     return {
@@ -55,29 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "connection-types": [
-            {
-                "connection-type": CONNECTION_TYPE,
-                "hook-class-name": "airflow_provider_nilus.hooks.custom_source.NilusHook",
-                "hook-name": "Nilus sink",
-                "conn-fields": CONNECTION_FIELDS,
-                "ui-field-behaviour": testable(CONNECTION_FIELD_BEHAVIOUR),
-            },
-            {
-                "connection-type": LAKEHOUSE_TYPE,
-                "hook-class-name": "airflow_provider_nilus.hooks.lakehouse.LakehouseHook",
-                "hook-name": "Nilus lakehouse",
-                "conn-fields": LAKEHOUSE_FIELDS,
-                "ui-field-behaviour": testable(LAKEHOUSE_FIELD_BEHAVIOUR),
-            },
-            {
-                "connection-type": REPOSITORY_TYPE,
-                "hook-class-name": "airflow_provider_nilus.hooks.repository.RepositoryHook",
-                "hook-name": "Nilus repository",
-                "conn-fields": REPOSITORY_FIELDS,
-                "ui-field-behaviour": testable(REPOSITORY_FIELD_BEHAVIOUR),
-            },
-        ],
+        "connection-types": connection_types(),
         "extra-links": ["airflow_provider_nilus.reporting.links.CommitLink"],
         "cli": ["airflow_provider_nilus.state.commands.definition.commands"],
         "config": CONFIG,

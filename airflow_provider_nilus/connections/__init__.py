@@ -3,14 +3,10 @@
 The rows of the table of connection types are in `table`; one of another package is made with `connection_profile`.
 """
 
-from airflow_provider_nilus.connections.form import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS, CONNECTION_TYPE
 from airflow_provider_nilus.connections.reachability import reach
 from airflow_provider_nilus.connections.resolution import ResolvedSink, resolve_sink
 
 __all__ = [
-    "CONNECTION_FIELDS",
-    "CONNECTION_FIELD_BEHAVIOUR",
-    "CONNECTION_TYPE",
     "ResolvedSink",
     "reach",
     "resolve_sink",

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from airflow_provider_nilus.connections.databases import duckdb_address
-from airflow_provider_nilus.connections.form import CONNECTION_TYPE
 from airflow_provider_nilus.connections.profile import Fields, Profile
 from nilus.errors import DestinationError
 
-DEPOT_SCHEME = "dataos"
+SINK_TYPE: Final = "nilus"
+
+SINK_FIELDS: dict[str, Any] = {
+    "address": {
+        "label": "Address",
+        "description": "Where rows go, for example duckdb:////data/lake.duckdb or postgresql://host:5432/database. "
+        "No password here: user and password are filled in from the standard fields.",
+        "schema": {
+            "type": ["string", "null"],
+            "examples": ["duckdb:////data/lake.duckdb", "postgresql://host:5432/database", "s3://bucket/folder"],
+        },
+    },
+    # Airflow shows what is in an extra field unless its name says that it is secret.
+    "secret_credentials": {
+        "label": "Credentials",
+        "description": "What else is needed to connect: a JSON object with dlt's own names, for example "
+        '{"aws_access_key_id": "…", "aws_secret_access_key": "…", "endpoint_url": "…"}.',
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+}
+SINK_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "port", "host"],
+    "relabeling": {"login": "User", "password": "Password"},
+}
+
+DEPOT_SCHEME: Final = "dataos"
 
 _AZURE = ("az", "abfs", "abfss")
 _STORES = ("s3", "gs", "gcs", "file", *_AZURE)
@@ -81,5 +105,5 @@ PROFILES = tuple(
         more=_credentials,
         takes_path=True,
     )
-    for conn_type in ("generic", CONNECTION_TYPE)
+    for conn_type in ("generic", SINK_TYPE)
 )

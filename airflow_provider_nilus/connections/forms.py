@@ -1,31 +1,17 @@
-"""The forms of our connection types: what differs between versions of Airflow.
+"""The forms of our connection types as Airflow 3.1 asks for them, from a hook, and what its form shows of a test.
 
-Airflow 3.1 asks a hook for its form; later versions read the provider's description.
+Later versions read the provider's description: `connections.types`.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
-_TEST_NEEDS_PORT: Final = ("3.3.1", "3.3.2")
-
-
-def testable(behaviour: dict[str, Any]) -> dict[str, Any]:
-    """Return what a form hides and renames, so that the connection can be tested in the UI of this Airflow.
-
-    Airflow 3.3.1 and 3.3.2 answer *Test* of any connection without a port with *Bad Request*
-    (https://github.com/apache/airflow/pull/73298), so in these the form has one.
-    """
-    if version("apache-airflow-core") not in _TEST_NEEDS_PORT:
-        return behaviour
-    hidden = [name for name in behaviour["hidden-fields"] if name != "port"]
-    placeholders = {**behaviour.get("placeholders", {}), "port": "0: without a number, Test does not work"}
-    return {**behaviour, "hidden-fields": hidden, "placeholders": placeholders}
+from airflow_provider_nilus.connections.types import connection_types
 
 
-def said(text: object) -> str:
-    """Return what a test says as one line, which is how Airflow's UI shows it: lines become sentences."""
+def one_line(text: object) -> str:
+    """Return the result of a connection test as one line, as Airflow's UI shows it: lines become sentences."""
     return ". ".join(line.strip().rstrip(".") for line in str(text).splitlines() if line.strip())
 
 
@@ -33,7 +19,7 @@ def widgets(conn_type: str) -> dict[str, Any]:
     """Return the form fields of a connection type, of Airflow's stand-ins for the classes of WTForms.
 
     Args:
-        conn_type: one of the types that `get_provider_info` declares.
+        conn_type: one of `connection_types`.
     """
     from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]
         BS3PasswordFieldWidget,
@@ -61,7 +47,4 @@ def behaviour(conn_type: str) -> dict[str, Any]:
 
 
 def _declared(conn_type: str) -> dict[str, Any]:
-    from airflow_provider_nilus import get_provider_info
-
-    types = get_provider_info()["connection-types"]
-    return next(one for one in types if one["connection-type"] == conn_type)
+    return next(one for one in connection_types() if one["connection-type"] == conn_type)

@@ -191,17 +191,17 @@ class NilusHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Look for git, and reach the sink of the connection; whether that worked, and what to tell the user."""
         from airflow_provider_nilus.connections import reach
-        from airflow_provider_nilus.connections.forms import said
+        from airflow_provider_nilus.connections.forms import one_line
         from nilus.errors import NilusError
 
         there, git = self.check_git()
         if not there:
-            return False, said(git)
+            return False, one_line(git)
         try:
             sink = self._sinks().resolve(f"dataos://{self.nilus_conn_id}")
             reach(sink)
         except NilusError as error:
-            return False, said(error)
+            return False, one_line(error)
         return True, f"{sink.display_address} can be reached; {git}"
 
     def check_git(self) -> tuple[bool, str]:

@@ -37,19 +37,19 @@ class LakehouseHook(NilusHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """List the namespaces of the catalog; whether that worked, and what to tell the user."""
-        from airflow_provider_nilus.connections.forms import said
+        from airflow_provider_nilus.connections.forms import one_line
         from airflow_provider_nilus.connections.lakehouse import namespaces
         from nilus.errors import NilusError
 
         try:
             sink = self._sinks().resolve(f"dataos://{self.nilus_conn_id}")
         except NilusError as error:
-            return False, said(error)
+            return False, one_line(error)
         try:
             found = namespaces(sink.address, sink.credentials)
         except Exception as error:  # noqa: BLE001 - whatever the catalog says, it is told
             told = f"{type(error).__name__}: {error}"
             for secret in sorted(sink.secrets, key=len, reverse=True):
                 told = told.replace(secret, "***")
-            return False, f"The catalog of {sink.display_address} cannot be read: {said(told)}"
+            return False, f"The catalog of {sink.display_address} cannot be read: {one_line(told)}"
         return True, f"{sink.display_address} can be read; namespaces: {', '.join(found) or 'none yet'}"

@@ -37,15 +37,15 @@ class RepositoryHook(NilusHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the repository's server for its branches (`git ls-remote`); whether that worked, and what to tell."""
-        from airflow_provider_nilus.connections.forms import said
+        from airflow_provider_nilus.connections.forms import one_line
         from nilus.workflow.models import Repo
 
         there, git = self.check_git()
         if not there:
-            return False, said(git)
+            return False, one_line(git)
         url = self.get_connection(self.nilus_repository_conn_id).host
         if not url:
             return False, "The connection names no repository: fill in its URL, which is what its test asks for."
         # Not validated here: the address is checked when it is used, and what is wrong with it told without secrets.
         reached, found = self.test_repository(Repo.model_construct(url=url))
-        return reached, said(found)
+        return reached, one_line(found)

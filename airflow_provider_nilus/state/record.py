@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from nilus.values.state_command import command
 FORMAT: Final = 1
 MAX_COMMITS: Final = 50
 MAX_BYTES: Final = 4_000_000
+WARN_BYTES: Final = 1_000_000
+
+log = logging.getLogger(__name__)
 
 
 class Commit(BaseModel):
@@ -212,6 +216,12 @@ class Record(BaseModel):
                 remedy="give the task its own state_key, or move the record",
             )
         return record
+
+
+def warn_of_size(key: str, text: str) -> None:
+    """Log a warning if the text of a record is so large that every run takes notice."""
+    if len(text) > WARN_BYTES:
+        log.warning("The state record of %r has %d bytes; every run reads and writes all of it", key, len(text))
 
 
 def _dump(commit: Commit) -> dict[str, Any]:

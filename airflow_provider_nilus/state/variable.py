@@ -6,8 +6,7 @@ import hashlib
 import os
 import re
 
-from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.size import warn_of_size
+from airflow_provider_nilus.state.record import Record, warn_of_size
 from nilus.errors import StateError
 
 PREFIX = "nilus__"

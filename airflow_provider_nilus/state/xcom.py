@@ -12,8 +12,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.size import warn_of_size
+from airflow_provider_nilus.state.record import Record, warn_of_size
 from nilus.errors import StateError
 from nilus.values.state_command import command
 

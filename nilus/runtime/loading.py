@@ -92,7 +92,7 @@ def load_packages(
                 run.pipeline.load().raise_on_failed_jobs()
             except (PipelineStepFailed, DestinationException) as error:
                 errors = failures.chain(error)
-                if attempt == _LOAD_ATTEMPTS or failures.is_of_job(errors) or not run.sink.collided(errors):
+                if attempt == _LOAD_ATTEMPTS or failures.is_of_job(errors) or not run.sink.is_collision(errors):
                     raise
                 log.info("Another run makes the same tables in this moment: loading again when it is done")
                 if attempt == 1:

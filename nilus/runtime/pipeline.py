@@ -56,7 +56,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     with isolated(job.work_dir, config):
         find = functools.partial(class_finder.find, base_dir=Path(job.base_dir), checkout=checkout)
         sink = sinks.sink(job.sink, find=find)
-        workflow_options.refuse_unavailable(job, sink.carries_out)
+        support.refuse_options(job.sink, sink)
         destination = sink.destination()
         job = replace(job, sink=sink.spec)
         file_format = sink.file_format(destination)

@@ -9,13 +9,35 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
-from nilus.protocol.job import Job
+from nilus.protocol.job import Job, SinkSpec
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.sinks.base import Sink
 
 log = logging.getLogger("nilus")
 
 _KEYED = ("upsert", "insert-only", "cdc")
+_OF_SOME_SINKS = ("partition_by", "cluster_by", "staging_bucket")
+
+
+def refuse_options(spec: SinkSpec, sink: Sink) -> None:
+    """Refuse options that the sink does not support, instead of loading without them.
+
+    Args:
+        spec: the workflow's `sink` block.
+        sink: where rows go.
+
+    Raises:
+        WorkflowError: such an option is set.
+    """
+    for name in _OF_SOME_SINKS:
+        if getattr(spec, name) and name not in sink.supports:
+            option = f"sink.options.{name.replace('_', '-')}"
+            raise WorkflowError(
+                f"The sink {sink.name} does not support {option}",
+                expected="an option that this sink supports",
+                found=f"{option} is set",
+                remedy=f"Remove {option}, or choose a sink that supports it",
+            )
 
 
 def refuse_unsupported(job: Job, reading: Reading, source: DltSource, sink: Sink, destination: Any) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection
 from typing import Any
 
 from dlt.extract import DltResource, DltSource
@@ -22,32 +21,7 @@ from nilus.runtime.rows.steps import column_names, type_hints
 
 log = logging.getLogger("nilus")
 
-_NOT_YET = {
-    "partition_by": "sink.options.partition-by",
-    "cluster_by": "sink.options.cluster-by",
-    "staging_bucket": "sink.options.staging-bucket",
-}
 _SCD2: Any = {"disposition": "merge", "strategy": "scd2"}
-
-
-def refuse_unavailable(job: Job, carried_out: Collection[str] = ()) -> None:
-    """Refuse options of the contract that this version does not carry out, instead of loading without them.
-
-    Args:
-        job: the run.
-        carried_out: names of those options that the sink carries out.
-
-    Raises:
-        WorkflowError: such an option is set.
-    """
-    for name, path in _NOT_YET.items():
-        if name not in carried_out and (getattr(job.source, name, None) or getattr(job.sink, name, None)):
-            raise WorkflowError(
-                f"{path} is not available in this version",
-                expected=f"a workflow without {path}",
-                found="the option is set",
-                remedy="remove it, or wait for a version that carries it out; nothing was loaded",
-            )
 
 
 def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementality: bool) -> masking.Masking | None:

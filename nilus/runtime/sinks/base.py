@@ -35,8 +35,8 @@ class Sink(ABC):
         refusals: patterns of what the destination says when another try cannot help, case ignored.
         exactly_once: whether the journal can remove what an interrupted load left. Where it cannot, a run that appends
             and keeps state is refused, unless its author said `at_least_once`.
-        carries_out: names of the options that only some sinks carry out, those that this one does: `partition_by`,
-            `cluster_by`, `staging_bucket`.
+        supports: names of the options that only some sinks have, those that this one has: `partition_by`, `cluster_by`,
+            `staging_bucket`.
         merge_remedy: what to do where the destination cannot merge as asked.
         merges_itself: whether the destination is told to merge and does it its own way.
         arrow_as_csv: whether Arrow tables may be loaded as CSV, if the workflow asks for it: it holds no bytes.
@@ -48,7 +48,7 @@ class Sink(ABC):
     keeps_files: ClassVar[bool] = True
     refusals: ClassVar[tuple[str, ...]] = ()
     exactly_once: ClassVar[bool] = True
-    carries_out: ClassVar[frozenset[str]] = frozenset()
+    supports: ClassVar[frozenset[str]] = frozenset()
     merge_remedy: ClassVar[str] = "choose a strategy that the destination has"
     merges_itself: ClassVar[bool] = False
     arrow_as_csv: ClassVar[bool] = False
@@ -175,7 +175,7 @@ class Sink(ABC):
         """
         yield
 
-    def collided(self, errors: Sequence[BaseException]) -> bool:  # noqa: ARG002 - for those that need it
+    def is_collision(self, errors: Sequence[BaseException]) -> bool:  # noqa: ARG002 - for those that need it
         """Tell whether a load failed because another run made or changed the same tables in that moment.
 
         Args:

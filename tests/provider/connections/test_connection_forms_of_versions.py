@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from airflow_provider_nilus import get_provider_info
-from airflow_provider_nilus.connections import forms
+from airflow_provider_nilus.connections import types
 
 TYPES = {one["connection-type"]: one for one in get_provider_info()["connection-types"]}
 
@@ -69,7 +69,7 @@ def test_a_secret_field_has_a_name_by_which_airflow_hides_it(conn_type):
     ("version", "shown"), [("3.1.8", False), ("3.2.2", False), ("3.3.0", False), ("3.3.2", True), ("3.3.3", False)]
 )
 def test_a_form_has_a_port_where_airflow_tests_no_connection_without_one(monkeypatch, version, shown):
-    monkeypatch.setattr(forms, "version", lambda _: version)
+    monkeypatch.setattr(types, "version", lambda _: version)
     for declared in get_provider_info()["connection-types"]:
         behaviour = declared["ui-field-behaviour"]
         assert ("port" not in behaviour["hidden-fields"]) is shown

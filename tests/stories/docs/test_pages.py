@@ -69,6 +69,15 @@ def test_every_setting_of_the_deployment_is_in_the_table():
         assert option["default"] in text
 
 
+def test_every_setting_that_a_page_names_exists():
+    from airflow_provider_nilus.task.settings import CONFIG
+
+    options = CONFIG["nilus"]["options"]
+    for page in PAGES:
+        for name in re.findall(r"\[nilus\] (\w+)", page.read_text()):
+            assert name in options, f"{page}: [nilus] {name}"
+
+
 def test_the_targets_of_the_readme_are_in_the_makefile():
     makefile = (PROJECT / "Makefile").read_text()
     for page in PAGES:

@@ -56,7 +56,7 @@ class MySQLSink(ServerSink):
             driver_url(self.spec.address), engine_kwargs={"connect_args": {"init_command": _SESSION}}, **ATOMIC
         )
 
-    def collided(self, errors: Sequence[BaseException]) -> bool:
+    def is_collision(self, errors: Sequence[BaseException]) -> bool:
         """See `Sink`. MySQL says it by a deadlock, or that the thing exists."""
         import pymysql  # type: ignore[import-untyped, unused-ignore]
 

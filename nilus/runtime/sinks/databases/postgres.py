@@ -73,7 +73,7 @@ class PostgresSink(ServerSink):
         """See `Sink`."""
         return CopyFileWriter
 
-    def collided(self, errors: Sequence[BaseException]) -> bool:
+    def is_collision(self, errors: Sequence[BaseException]) -> bool:
         """See `Sink`. PostgreSQL says it by a conflict in its own catalog, a deadlock, or that the thing exists."""
         import psycopg2
 

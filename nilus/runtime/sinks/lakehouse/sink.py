@@ -18,7 +18,7 @@ class LakehouseSink(Sink):
 
     name: ClassVar[str] = "lakehouse"
     best_file_format: ClassVar[str | None] = "parquet"
-    carries_out: ClassVar[frozenset[str]] = frozenset({"partition_by", "cluster_by"})
+    supports: ClassVar[frozenset[str]] = frozenset({"partition_by", "cluster_by"})
     merge_remedy: ClassVar[str] = "choose append, replace, merge or delete+insert; scd2 needs a SQL database"
     refusals: ClassVar[tuple[str, ...]] = (
         "40[13] Client Error",

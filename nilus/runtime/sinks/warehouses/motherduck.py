@@ -17,7 +17,7 @@ class MotherDuckSink(WarehouseSink):
 
     name: ClassVar[str] = "motherduck"
     best_file_format: ClassVar[str | None] = "parquet"
-    carries_out: ClassVar[frozenset[str]] = frozenset()
+    supports: ClassVar[frozenset[str]] = frozenset()
     extra: ClassVar[str] = "motherduck"
     drivers: ClassVar[Mapping[str, str]] = {"duckdb": "duckdb"}
     example: ClassVar[str] = "motherduck://database?token=…"

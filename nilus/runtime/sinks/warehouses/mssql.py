@@ -18,7 +18,7 @@ class SQLServerSink(WarehouseSink):
     """
 
     name: ClassVar[str] = "mssql"
-    carries_out: ClassVar[frozenset[str]] = frozenset()
+    supports: ClassVar[frozenset[str]] = frozenset()
     extra: ClassVar[str] = "mssql"
     drivers: ClassVar[Mapping[str, str]] = {"pyodbc": "pyodbc"}
     example: ClassVar[str] = "mssql://user:password@host:1433/database"
@@ -83,7 +83,7 @@ class SynapseSink(SQLServerSink):
     """`synapse://user:password@host:1433/database`, as for SQL Server."""
 
     name: ClassVar[str] = "synapse"
-    carries_out: ClassVar[frozenset[str]] = frozenset({"staging_bucket"})
+    supports: ClassVar[frozenset[str]] = frozenset({"staging_bucket"})
     extra: ClassVar[str] = "synapse"
     example: ClassVar[str] = "synapse://user:password@host:1433/database"
     odbc_drivers: ClassVar[tuple[str, ...]] = _ODBC[:1]

@@ -82,7 +82,7 @@ class WarehouseSink(Sink):
     """
 
     exactly_once: ClassVar[bool] = False
-    carries_out: ClassVar[frozenset[str]] = frozenset({"staging_bucket"})
+    supports: ClassVar[frozenset[str]] = frozenset({"staging_bucket"})
     extra: ClassVar[str]
     drivers: ClassVar[Mapping[str, str]]
     example: ClassVar[str]

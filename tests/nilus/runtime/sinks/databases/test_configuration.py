@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from nilus.errors import DestinationError, WorkflowError
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import SinkSpec
+from nilus.runtime import support
 from nilus.runtime.engine.context import isolated
 from nilus.runtime.recovery.no_journal import NoJournal
-from nilus.runtime.rows import workflow_options
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
 
@@ -379,20 +379,34 @@ def test_a_staging_bucket_of_another_kind_is_refused():
         sink(spec(WHOLE["snowflake"], staging_bucket="ftp://stage")).staging_files()
 
 
-def job_into(target_spec):
-    run = Run(
-        state_key="k", dag_id="d", task_id="t", map_index=-1, run_id="r", run_type="manual", try_number=1,
-        repository="https://example.org/r", commit="c" * 40,
-    )  # fmt: skip
-    source = SourceSpec(address="custom://S", table="t")
-    return Job(run=run, source=source, sink=target_spec, checkout="/", base_dir="/", work_dir="/")
+OPTIONS = {
+    "partition_by": [{"column": "day", "type": "day"}],
+    "cluster_by": ["customer_id"],
+    "staging_bucket": "s3://stage",
+}
 
 
-@pytest.mark.parametrize("name", ["mssql", "motherduck"])
-def test_a_destination_that_does_not_stage_refuses_a_staging_bucket(name):
-    target = sink(spec(WHOLE[name], staging_bucket="s3://stage"))
-    with pytest.raises(WorkflowError, match="staging-bucket"):
-        workflow_options.refuse_unavailable(job_into(target.spec), target.carries_out)
+@pytest.mark.parametrize(
+    ("address", "option"),
+    [(WHOLE[name], "staging_bucket") for name in ("mssql", "motherduck")]
+    + [("duckdb:////lake.duckdb", option) for option in OPTIONS]
+    + [("file:///lake", "partition_by"), (WHOLE["snowflake"], "cluster_by"), ("iceberg:///lake", "staging_bucket")],
+)
+def test_an_option_that_the_sink_does_not_support_is_refused(address, option):
+    target = sink(spec(address, **{option: OPTIONS[option]}))
+    with pytest.raises(WorkflowError, match="does not support") as caught:
+        support.refuse_options(target.spec, target)
+    assert option.replace("_", "-") in caught.value.message
+    assert target.name in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("address", "option"),
+    [(WHOLE["snowflake"], "staging_bucket"), ("iceberg:///lake", "partition_by"), ("iceberg:///lake", "cluster_by")],
+)
+def test_an_option_that_the_sink_supports_is_accepted(address, option):
+    target = sink(spec(address, **{option: OPTIONS[option]}))
+    support.refuse_options(target.spec, target)
 
 
 @pytest.mark.parametrize(
