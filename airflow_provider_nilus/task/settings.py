@@ -33,8 +33,8 @@ CONFIG: dict[str, Any] = {
                 example="/var/cache/nilus",
             ),
             "cache_max_bytes": _option(
-                "Size in bytes that checkouts may take, and environments likewise: above it the least recently used ones "
-                "are removed.",
+                "Size in bytes that checkouts may take, and environments likewise: above it the least recently used "
+                "ones are removed.",
                 kind="integer",
                 default="10000000000",
             ),
