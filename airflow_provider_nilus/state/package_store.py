@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from nilus.errors import StateError, WorkflowError
+from nilus.protocol.job import Run
 
 if TYPE_CHECKING:
     from nilus.protocol.events import PackageRequest
-    from nilus.protocol.job import Run
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,6 @@ def _digest(manifest: str) -> str:
 
 def _is_of(manifest: str, run: Run) -> bool:
     try:
-        made_by = json.loads(manifest)["run"]
-        return all(made_by[name] == getattr(run, name) for name in ("dag_id", "task_id", "map_index", "run_id"))
+        return run.same_as(Run(**json.loads(manifest)["run"]))
     except (ValueError, TypeError, KeyError):
         return False

@@ -5,9 +5,29 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 JOB_FORMAT = 1
+
+
+class TaskInstance(Protocol):
+    """What names a task instance: of a run, a journal entry, a stored package."""
+
+    @property
+    def dag_id(self) -> str:
+        """The DAG."""
+
+    @property
+    def task_id(self) -> str:
+        """The task."""
+
+    @property
+    def map_index(self) -> int:
+        """-1 when the task is not mapped."""
+
+    @property
+    def run_id(self) -> str:
+        """The DAG run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +52,17 @@ class Run:
     interval_start: str | None = None
     interval_end: str | None = None
     keyed_by_name: bool = False
+
+    def same_as(self, other: TaskInstance) -> bool:
+        """Tell whether an attempt of this very task instance made something of the same state key.
+
+        Args:
+            other: who made it. Its map index does not count where the state key names what is loaded: clearing a
+                fan-out whose list has changed gives the same work to another map index.
+        """
+        return (self.dag_id, self.task_id, self.run_id) == (other.dag_id, other.task_id, other.run_id) and (
+            self.keyed_by_name or self.map_index == other.map_index
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,8 +64,8 @@ def decide(job: Job, landed: list[Entry], channel: Channel) -> Decision:
     """
     if not landed:
         return Decision()
-    own = [entry for entry in landed if entry.is_of(job.run)]
-    others = [entry for entry in landed if not entry.is_of(job.run)]
+    own = [entry for entry in landed if job.run.same_as(entry)]
+    others = [entry for entry in landed if not job.run.same_as(entry)]
     earlier = tuple(entry.load_id for entry in own if entry.try_number < job.first_try)
     done = [entry for entry in own if entry.try_number >= job.first_try]
     states = _states(job, landed, channel)

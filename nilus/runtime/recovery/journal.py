@@ -88,12 +88,6 @@ class Entry:
         """Whether the load began after another one."""
         return float(self.load_id) > float(load_id)
 
-    def is_of(self, run: Run) -> bool:
-        """Whether a try of this very run loaded it."""
-        return (self.dag_id, self.task_id, self.run_id) == (run.dag_id, run.task_id, run.run_id) and (
-            run.keyed_by_name or self.map_index == run.map_index
-        )
-
 
 class Journal(Protocol):
     """How a sink keeps the journal. Every method commits what it changes before it returns."""

@@ -94,15 +94,6 @@ class Package:
             ) from None
         return package
 
-    def is_of(self, run: Run) -> bool:
-        """Tell whether a try of this very run extracted it."""
-        return (self.run.dag_id, self.run.task_id, self.run.map_index, self.run.run_id) == (
-            run.dag_id,
-            run.task_id,
-            run.map_index,
-            run.run_id,
-        )
-
 
 def describe(
     pipeline: Pipeline, load_id: str, job: Job, reading: Reading, *, source: str, state: dict[str, Any]

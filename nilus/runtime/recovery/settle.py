@@ -130,7 +130,7 @@ def _settle_stateless(job: Job, journal: Journal, channel: Channel, kept: Collec
     live = {entry.load_id for entry in _live(job, unfinished, channel)}
     for entry in entries:
         if entry.landed:
-            if entry.is_of(job.run) and job.on_rerun != "append":
+            if job.run.same_as(entry) and job.on_rerun != "append":
                 _sweep(journal, entry.load_id, kept, "replaced by this run")
         elif entry.load_id not in live:
             _sweep(journal, entry.load_id, kept, f"left by run {entry.run_id}, try {entry.try_number}")
@@ -147,7 +147,7 @@ def _adopt(
 ) -> Settlement:
     carried = (journal.carried_state(one.load_id) for one in reversed(landed) if not one.newer_than(entry.load_id))
     adopted = next((one for one in carried if one is not None), state)
-    if entry.is_of(job.run):
+    if job.run.same_as(entry):
         log.info("Load %s of this very run is complete: nothing is extracted again", entry.load_id)
         return Settlement(adopted, known, done=entry)
     log.info("Adopting load %s of run %s, of which the record does not know", entry.load_id, entry.run_id)
@@ -170,7 +170,7 @@ def _unswept(job: Job, journal: Journal) -> list[Entry]:
 
 def _live(job: Job, entries: list[Entry], channel: Channel) -> list[Entry]:
     """Return the entries whose task instance still runs; this run's own earlier tries do not."""
-    others = [entry for entry in entries if not entry.is_of(job.run)]
+    others = [entry for entry in entries if not job.run.same_as(entry)]
     if not others:
         return []
     answer: Any = adoption.ask(channel, others)

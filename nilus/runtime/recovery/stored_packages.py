@@ -93,7 +93,7 @@ def recover(
     ]
     for stored in found:
         _recover_one(stored, job, reading, entries, journal, channel, prepare)
-    own = [stored.package.load_id for stored in found if stored.package.is_of(job.run)]
+    own = [stored.package.load_id for stored in found if job.run.same_as(stored.package.run)]
     landed = {entry.load_id: entry for entry in _since(journal, job, oldest) if entry.landed}
     return next((landed[load_id] for load_id in reversed(own) if load_id in landed), None)
 
@@ -108,7 +108,7 @@ def _recover_one(
     prepare: Callable[[Stored], Load],
 ) -> None:
     package = stored.package
-    is_own = package.is_of(job.run)
+    is_own = job.run.same_as(package.run)
     entry = entries.get(package.load_id)
     if (entry is not None and entry.landed) or package.load_id in job.known_load_ids:
         return

@@ -65,6 +65,7 @@ class World:
         source: address of the source that runs.
         environ: more variables for the child.
         environment: what the child runs in.
+        instance: what is different of the task instance: `map_index`, `keyed_by_name`.
         note: takes what was killed where, for the table at the end of the test run.
     """
 
@@ -80,6 +81,7 @@ class World:
     source: str = "custom://Everything"
     environ: dict[str, str] = field(default_factory=dict)
     environment: Environment = field(default_factory=Environment)
+    instance: dict[str, Any] = field(default_factory=dict)
     note: Callable[[str], Any] = str
 
     def run(
@@ -113,12 +115,12 @@ class World:
                     state_key="d.t",
                     dag_id="d",
                     task_id="t",
-                    map_index=-1,
                     run_id=run_id,
                     run_type="scheduled",
                     try_number=self.tries[run_id],
                     repository="https://example.com/sources",
                     commit="c" * 40,
+                    **{"map_index": -1, **self.instance},
                 ),
                 source=SourceSpec(address=self.source, table="t", max_table_nesting=1),
                 sink=SinkSpec(address=self.address, display_address="the sink", dataset="raw"),

@@ -144,6 +144,17 @@ def test_the_next_run_loads_what_a_dead_one_consumed_and_goes_on_from_there(poin
     assert sorted(runs) == [("1", 1), ("2", 1), ("3", 1)], "each load is entered as the run's that extracted it"
 
 
+def test_a_fan_out_that_gives_the_work_to_another_map_index_loads_what_was_extracted(make_post):
+    """Its state key names what is loaded; with a full read, a package of another instance would be left alone."""
+    post = make_post(kind="PlainLetters")
+    post.world.instance = {"map_index": 0, "keyed_by_name": True}
+    post.send("a", range(5))
+    post.world.killed("1", 0, kill_at="first_job_done")
+    post.world.instance = {"map_index": 1, "keyed_by_name": True}
+    assert post.world.run("1", 0).tables["letters"]["rows"] == 5
+    post.check()
+
+
 def test_recovery_that_dies_itself_is_recovered(make_post):
     post = make_post()
     post.send("a", range(5))
