@@ -47,14 +47,17 @@ def batched(
 
     Args:
         source: its resources have all their steps.
-        mode: `auto`, or `off` for dlt's own way throughout.
+        mode: `auto`, or `off` for dlt's own way throughout; what a source may fill again is copied in both.
         page_size: the largest number of rows that are written together, and not more than a file is to have.
         file_format: of the load files. Columns are written as parquet; for other formats rows are only taken in lists.
         table_writer: writes parquet files as the sink loads them; one of its own is used in both modes.
     """
     if mode == OFF:
         own = table_writer is not TableWriter
-        with _item(writers.WRITER_SPECS, table_writer.writer_spec(), table_writer) if own else nullcontext():
+        with (
+            _item(writers.WRITER_SPECS, table_writer.writer_spec(), table_writer) if own else nullcontext(),
+            _attribute(extract, "PipeIterator", RowListIterator),
+        ):
             yield
         return
     by_column = file_format == "parquet" and json._impl_name == "orjson"

@@ -3,20 +3,25 @@
 dlt carries every item a generator yields through a machine made for futures, forks and nested generators, which costs
 a row many times what its steps cost. Here a generator is asked for its rows, and each is put through the steps in the
 moment it comes, before the next is asked for, as dlt does it; what has gone through is handed to dlt in lists, at the
-end of the pipe. Whatever is not a row or a list of rows goes dlt's way from where it is.
+end of the pipe. Whatever is not a row or a list of rows goes dlt's way from where it is. Nothing that a source may fill
+again, and no hint that it may change, is left unread when the generator goes on.
 """
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from dlt.common.exceptions import PipelineException
+from dlt.common.normalizers.json.helpers import normalize_table_identifier
 from dlt.common.utils import get_callable_name
-from dlt.extract import DltSource
+from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import (
     DltSourceException,
     ExtractorException,
@@ -30,6 +35,8 @@ from dlt.extract.pipe import ForkPipe, Pipe
 from dlt.extract.pipe_iterator import PipeIterator
 
 from nilus.runtime.columns.chunk_files import estimated_bytes
+from nilus.runtime.columns.hints_of_rows import HintsOfRows
+from nilus.runtime.columns.snapshot import named_like, runs_in_background, snapshot, snapshots
 from nilus.runtime.rows.reading.incremental import Cursor
 from nilus.runtime.rows.reading.window import Window
 from nilus.runtime.rows.steps.column_names import OneName
@@ -44,35 +51,49 @@ MAX_SECONDS = 1.0
 """A list is handed on when it has so many rows, takes about so much memory, or is so old."""
 
 _FIRST_ROWS = 64
+_FIRST_TURNS = 16
 _MOMENT = 0.05
 """Seconds in which rows are taken together that nothing looks at in between."""
+_TAKEN: Final = object()
+_NO_MORE: Final = object()
 _OWN_MODULES = "nilus.runtime."
 _DLT_ERRORS = (PipelineException, ExtractorException, DltSourceException, PipeException)
 
 
-def resources_in_lists(source: DltSource) -> frozenset[str]:
-    """Return the names of the resources whose rows may be taken in lists.
+def resources_in_lists(source: DltSource) -> dict[str, DltResource]:
+    """Return the resources whose rows may be taken in lists, by name.
 
     Where two resources share a table, dlt takes a row of each in turn, and the order in which their columns come
     depends on it.
     """
     selected = list(source.selected_resources.values())
-    tables = [resource.table_name if isinstance(resource.table_name, str) else None for resource in selected]
-    return frozenset(
-        resource.name
-        for resource, table in zip(selected, tables, strict=True)
-        if len(selected) == 1 or (table is not None and tables.count(table) == 1 and None not in tables)
-    )
+    tables = [_tables(resource, source) for resource in selected]
+    if len(selected) > 1 and None in tables:
+        return {}
+    known = Counter(name for names in tables for name in names or ())
+    return {
+        resource.name: resource
+        for resource, names in zip(selected, tables, strict=True)
+        if len(selected) == 1 or all(known[name] == 1 for name in names or ())
+    }
+
+
+def _tables(resource: DltResource, source: DltSource) -> set[str] | None:
+    """Return the tables a resource is known to write to; None if each row says to which."""
+    if not isinstance(resource.table_name, str):
+        return None
+    normalize = partial(normalize_table_identifier, source.schema, source.schema.naming)
+    return {normalize(name) for name in (resource.table_name, *resource._hints_variants)}
 
 
 class RowListIterator(PipeIterator):
     """dlt's iterator over the items of all resources, with rows in lists.
 
-    `resources` are the names of those whose rows are taken so, `page_size` is the largest number of rows that are
-    handed on together; `defers_sets` says that whoever writes the rows writes sets as lists.
+    `resources` are those whose rows are taken so, `page_size` is the largest number of rows that are handed on
+    together; `defers_sets` says that whoever writes the rows writes sets as lists.
     """
 
-    resources: ClassVar[frozenset[str]] = frozenset()
+    resources: ClassVar[dict[str, DltResource]] = {}
     page_size: ClassVar[int] = MAX_ROWS
     defers_sets: ClassVar[bool] = False
 
@@ -84,19 +105,46 @@ class RowListIterator(PipeIterator):
         sources: list[SourcePipeItem],
         next_item_mode: Any,
     ) -> None:
-        taken = [self._in_lists(source) for source in sources]
+        turns = _Turns(_FIRST_TURNS if len(sources) > 1 else 0)
+        taken = _Sources(self._taken(source, turns) for source in sources)
         super().__init__(max_parallel_items, workers, futures_poll_interval, taken, next_item_mode)
 
-    def _in_lists(self, source: SourcePipeItem) -> SourcePipeItem:
+    def _taken(self, source: SourcePipeItem, turns: _Turns) -> SourcePipeItem:
         pipe = source.pipe
         if not isinstance(pipe, Pipe) or pipe.name not in self.resources or pipe.has_parent:
-            return source
-        if any(isinstance(step, ForkPipe) for step in pipe.steps):  # a transformer takes its rows one by one
-            return source
-        rows: Any = _RowLists(pipe, source.item, self.page_size, defers_sets=self.defers_sets).run()
-        if inspect.isgenerator(source.item):
-            rows.__name__, rows.__qualname__ = source.item.__name__, source.item.__qualname__
-        return source._replace(item=rows)
+            return _copied(source)
+        # A transformer takes its rows one by one.
+        if any(isinstance(step, ForkPipe) for step in pipe.steps) or runs_in_background(source.item):
+            return _copied(source)
+        resource = self.resources[pipe.name]
+        rows = _RowLists(pipe, resource, source.item, self.page_size, defers_sets=self.defers_sets, turns=turns)
+        return source._replace(item=named_like(rows.run(), source.item))
+
+
+class _Sources(list[SourcePipeItem]):
+    """The generators that dlt asks for items; those that come as items are added while it does."""
+
+    def append(self, source: SourcePipeItem) -> None:
+        """Add a generator; called by dlt."""
+        super().append(_copied(source))
+
+
+def _copied(source: SourcePipeItem) -> SourcePipeItem:
+    return source._replace(item=named_like(snapshots(source.item), source.item))
+
+
+@dataclass
+class _Turns:
+    """How the resources of one source take turns.
+
+    Args:
+        first: so many rows of each are handed on alone, in dlt's order: by then, most sources that choose their tables
+            as they go have done so. 0 if there is one resource.
+        are_kept: a source has done so: from there on each item is asked for in dlt's order.
+    """
+
+    first: int
+    are_kept: bool = False
 
 
 class _RowLists:
@@ -104,15 +152,29 @@ class _RowLists:
 
     Args:
         pipe: as dlt has made it ready for this extraction.
+        resource: the one it belongs to.
         items: its generator.
         page_size: the largest number of rows that are handed on together.
         defers_sets: whether sets may stay in rows if no other step looks at them.
+        turns: of all resources; None if there is one.
     """
 
-    def __init__(self, pipe: Pipe, items: Iterator[Any], page_size: int, *, defers_sets: bool) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        resource: DltResource,
+        items: Iterator[Any],
+        page_size: int,
+        *,
+        defers_sets: bool,
+        turns: _Turns | None = None,
+    ) -> None:
         self._pipe = pipe
+        self._resource = resource
         self._items = items
         self._page_size = page_size
+        self._turns = turns or _Turns(0)
+        self._turns_left = self._turns.first
         self._last = len(pipe) - 1
         steps = list(enumerate(pipe.steps))[pipe._gen_idx + 1 :]
         whole = len(steps)
@@ -127,6 +189,8 @@ class _RowLists:
         ]
         """What is done to the list: steps of ours, which nobody can tell from being done row by row."""
         self._rows: list[Any] = []
+        self._hints = HintsOfRows(resource)
+        self._is_left_to_dlt = False
         self._limit = min(_FIRST_ROWS, page_size)
         self._room = page_size
         self._since = time.monotonic()
@@ -136,6 +200,7 @@ class _RowLists:
         try:
             yield from self._stepped() if self._steps else self._plain()
             yield from self._flush()
+            yield from map(snapshot, self._items)
         finally:
             if inspect.isgenerator(self._items):
                 self._items.close()
@@ -144,53 +209,80 @@ class _RowLists:
         """Take items that no step looks at: rows as many at a time as come in a moment, anything else by itself."""
         clock = time.monotonic
         count = 1
-        while True:
+        while not self._goes_dlt_s_way():
             started = clock()
-            items = list(islice(self._items, min(count, self._limit - len(self._rows))))
-            if not items:
+            item = self._take_rows(1 if self._turns_left else min(count, self._limit - len(self._rows)))
+            if item is _NO_MORE:
                 return
-            if set(map(type, items)) == {dict}:
-                self._rows.extend(items)
+            if item is _TAKEN:
                 count = count * 2 if clock() - started < _MOMENT else 1
             else:
                 count = 1
-                for item in items:
-                    if _is_rows(item):
-                        self._rows.extend(item)
-                    elif type(item) is dict:
-                        self._rows.append(item)
-                    else:
-                        yield from self._flush()
-                        yield item
+                yield from self._put_behind(item)
             yield from self._flush_if_due()
+
+    def _take_rows(self, most: int) -> Any:
+        """Take rows until something else comes, or a row under other hints, which is returned unread."""
+        resource, hints, rows = self._resource, self._hints.hints, self._rows
+        wanted = len(rows) + most
+        for item in islice(self._items, most):
+            if type(item) is not dict or resource._hints is not hints:
+                return item
+            rows.append(item.copy())
+        return _TAKEN if len(rows) == wanted else _NO_MORE
+
+    def _put_behind(self, item: Any) -> Iterator[Any]:
+        """Take an item that no step looks at behind the rows before it."""
+        if self._resource._hints is not self._hints.hints:
+            yield from self._flush()
+        if type(item) is dict:
+            self._rows.append(item.copy())
+        elif _is_rows(item):
+            self._rows.extend(item)
+        else:
+            yield from self._leave(snapshot(item), item)
 
     def _stepped(self) -> Iterator[Any]:
         """Put each item through the steps before the next is asked for."""
         for item in self._items:
-            step = self._last
-            result: Any = item
-            meta = None
-            if type(item) in (dict, list):
+            if self._resource._hints is not self._hints.hints:
+                yield from self._flush()
+            if type(item) not in (dict, list):
+                yield from self._leave(snapshot(item), item)
+            else:
                 result, step, meta = self._through(item)
                 if result is None:
                     continue
-            if type(result) is dict and step == self._last and meta is None:
-                self._rows.append(result)
-            elif _is_rows(result) and step == self._last and meta is None:
-                self._rows.extend(result)
-            else:
-                yield from self._flush()
-                if type(item) not in (dict, list):
-                    yield item
+                if type(result) is dict and step == self._last and meta is None:
+                    self._rows.append(result.copy() if result is item else result)
+                elif _is_rows(result) and step == self._last and meta is None:
+                    self._rows.extend(result)
                 else:
                     # What is no row has not been through the steps that take lists.
                     behind = self._steps[-1][0] if step == self._last else step
-                    yield ResolvablePipeItem(result, behind, self._pipe, meta)
-                continue
+                    left = ResolvablePipeItem(snapshot(result), behind, self._pipe, meta)
+                    yield from self._leave(left, result, has_meta=meta is not None)
             yield from self._flush_if_due()
+            if self._goes_dlt_s_way():
+                return
+
+    def _leave(self, left: Any, item: Any, *, has_meta: bool = False) -> Iterator[Any]:
+        """Leave an item that is no row to dlt, behind the rows before it."""
+        yield from self._flush()
+        if has_meta or isinstance(item, DataItemWithMeta):
+            self._turns.are_kept = self._turns.first > 0
+        # dlt takes turns between a generator and those it has given.
+        self._is_left_to_dlt = _is_run_by_dlt(item)
+        yield left
+        self._hints = HintsOfRows(self._resource)
+
+    def _goes_dlt_s_way(self) -> bool:
+        return self._is_left_to_dlt or self._turns.are_kept
 
     def _flush_if_due(self) -> Iterator[ResolvablePipeItem]:
-        if len(self._rows) >= self._limit or time.monotonic() - self._since > MAX_SECONDS:
+        in_turn = self._turns_left > 0
+        self._turns_left -= in_turn
+        if in_turn or len(self._rows) >= self._limit or time.monotonic() - self._since > MAX_SECONDS:
             return self._flush()
         return iter(())
 
@@ -223,6 +315,16 @@ class _RowLists:
             raise ResourceExtractionError(self._pipe.name, step, str(error), "transform") from error
 
     def _flush(self) -> Iterator[ResolvablePipeItem]:
+        """Hand the rows on, under the hints they came under."""
+        if self._resource._hints is self._hints.hints:
+            yield from self._flush_rows()
+            return
+        with self._hints.in_force():
+            yield from self._flush_rows()
+        self._turns.are_kept = self._turns.first > 0
+        self._hints = HintsOfRows(self._resource)
+
+    def _flush_rows(self) -> Iterator[ResolvablePipeItem]:
         self._since = time.monotonic()
         rows = self._rows
         if not rows:
@@ -244,6 +346,11 @@ class _RowLists:
             if not rows:
                 return
         yield ResolvablePipeItem(rows, self._last, self._pipe, None)
+
+
+def _is_run_by_dlt(item: Any) -> bool:
+    """Tell whether an item is asked for others, or called, before it is one."""
+    return isinstance(item, (Iterator, AsyncIterator, Awaitable)) or callable(item)
 
 
 def _is_rows(item: Any) -> bool:

@@ -360,7 +360,7 @@ def test_rows_lists_and_tables_of_one_source_without_steps_keep_their_order(tmp_
 
 
 def test_a_source_without_steps_is_asked_for_few_rows_while_they_come_slowly() -> None:
-    pipe = dlt.resource([{"id": 0}], name="t")._pipe
+    resource = dlt.resource([{"id": 0}], name="t")
     asked: list[int] = []
     now = [0.0]
 
@@ -370,7 +370,7 @@ def test_a_source_without_steps_is_asked_for_few_rows_while_they_come_slowly() -
             asked.append(number)
             yield {"id": number}
 
-    lists = row_lists._RowLists(pipe, rows(), 50_000, defers_sets=True)
+    lists = row_lists._RowLists(resource._pipe, resource, rows(), 50_000, defers_sets=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_lists.time, "monotonic", lambda: now[0])
         lists._since = 0.0
