@@ -14,6 +14,7 @@ from dlt.extract.exceptions import DataItemRequiredForDynamicTableHints
 
 from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
+from nilus.runtime.engine.internals.resources import hints_of
 from nilus.runtime.rows.masks import keys, masking
 from nilus.runtime.rows.reading import incremental
 from nilus.runtime.rows.reading.decision import Reading
@@ -68,7 +69,7 @@ def apply_table_format(source: DltSource, table_format: str | None) -> None:
 
 def _own(resource: DltResource, hint: str) -> Any:
     """Return what the resource itself says of `hint`; dlt's properties answer with defaults."""
-    return (resource._hints or {}).get(hint)
+    return hints_of(resource).get(hint)
 
 
 def _disposition(resource: DltResource) -> str:

@@ -6,9 +6,9 @@ but the workflow's strategy applies only to resources that say nothing. Hence th
 
 from __future__ import annotations
 
-from dlt.extract import DltResource, decorators
+from dlt.extract import DltResource
 
-_DEFAULT = "DEFAULT_WRITE_DISPOSITION"
+from nilus.runtime.engine.internals.resources import default_disposition, hints_of, set_default_disposition
 
 
 class _Unset(str):
@@ -19,13 +19,13 @@ class _Unset(str):
 
 def mark_unset() -> None:
     """Let resources decorated from now on bear a mark if they name no write disposition; again is harmless."""
-    default = vars(decorators)[_DEFAULT]
+    default = default_disposition()
     if not isinstance(default, _Unset):
-        setattr(decorators, _DEFAULT, _Unset(default))
+        set_default_disposition(_Unset(default))
 
 
 def forget_unset(resource: DltResource) -> None:
     """Take the mark out of the hints of `resource`: what it did not say is not there (dlt then means the same)."""
-    hints = resource._hints
-    if hints is not None and isinstance(hints.get("write_disposition"), _Unset):
+    hints = hints_of(resource)
+    if isinstance(hints.get("write_disposition"), _Unset):
         hints.pop("write_disposition")

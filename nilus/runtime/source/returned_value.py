@@ -11,9 +11,9 @@ from dlt.common.libs import is_arrow_object, is_pandas_frame
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import normalize_schema_name
 from dlt.extract import DltResource, DltSource
-from dlt.extract.reference import SourceFactory
 
 from nilus.errors import SourceError
+from nilus.runtime.engine.internals.resources import SourceFactory
 from nilus.runtime.source.class_finder import Found
 
 _ROWS_REMEDY = (

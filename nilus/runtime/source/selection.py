@@ -11,9 +11,14 @@ from typing import Any
 
 from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import InvalidResourceDataTypeIsNone, ParametrizedResourceUnbound
-from dlt.extract.wrappers import wrap_additional_type
 
 from nilus.errors import SourceError
+from nilus.runtime.engine.internals.resources import (
+    is_connected,
+    refuse_missing_arguments,
+    wrap_additional_type,
+    wrap_functions,
+)
 from nilus.runtime.rows.steps import sets_to_lists
 from nilus.runtime.source import disposition
 
@@ -62,13 +67,11 @@ def prepare(source: DltSource, *, who: str) -> None:
     for resource in selected.values():
         _check_bound(resource, who)
         sets_to_lists.write_sets_as_lists(resource)
-    for pipe in {id(pipe): pipe for pipe in source.resources.extracted_pipes}.values():
-        if not pipe.has_parent and callable(pipe.gen):
-            pipe.replace_gen(_checked(pipe.gen, f"{who}: resource {pipe.name!r}"))
+    wrap_functions(source, lambda function, name: _checked(function, f"{who}: resource {name!r}"))
 
 
 def _check_bound(resource: DltResource, who: str) -> None:
-    if not resource._pipe.is_data_bound:
+    if not is_connected(resource):
         raise SourceError(
             f"{who}: transformer {resource.name!r} has no resource to read from",
             expected="a transformer that gets its items from a resource",
@@ -76,7 +79,7 @@ def _check_bound(resource: DltResource, who: str) -> None:
             remedy=f"return `some_resource | {resource.name}`, or give data_from=… in its decorator",
         )
     try:
-        resource._pipe.full_pipe()
+        refuse_missing_arguments(resource)
     except ParametrizedResourceUnbound as error:
         raise SourceError(
             f"{who}: resource {error.resource_name!r} needs arguments",

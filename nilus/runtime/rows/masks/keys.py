@@ -8,6 +8,7 @@ from typing import Any
 from dlt.extract import DltResource
 
 from nilus.errors import WorkflowError
+from nilus.runtime.engine.internals.resources import hints_of
 from nilus.runtime.rows.masks.columns import Mask, MaskColumns
 from nilus.runtime.rows.reading import incremental
 from nilus.runtime.rows.reading.decision import Reading
@@ -100,7 +101,7 @@ def _refuse_cursor(resource: DltResource, columns: MaskColumns, reading: Reading
 
 def _keys(resource: DltResource) -> Iterator[str]:
     """Yield the columns of the primary and the merge key, as the resource names them."""
-    hints = resource._hints or {}
+    hints = hints_of(resource)
     for kind in ("primary_key", "merge_key"):
         key: Any = hints.get(kind)
         if isinstance(key, str):

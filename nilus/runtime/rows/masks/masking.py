@@ -13,11 +13,10 @@ from typing import Any
 
 from dlt.common.schema import Schema
 from dlt.extract import DltSource
-from dlt.extract.extractors import ImportFileMeta
-from dlt.extract.utils import get_data_item_format
 
 from nilus.errors import NilusError, SourceError, WorkflowError
 from nilus.protocol.job import Job
+from nilus.runtime.engine.internals.steps import ImportFileMeta, get_data_item_format
 from nilus.runtime.rows.masks import types
 from nilus.runtime.rows.masks.algorithms import Algorithm, algorithm
 from nilus.runtime.rows.masks.columns import MaskColumns

@@ -11,6 +11,7 @@ from dlt.common.schema import Schema
 from dlt.extract import DltResource, DltSource
 
 from nilus.errors import WorkflowError
+from nilus.runtime.engine.internals.resources import hints_of
 from nilus.runtime.rows.masks.columns import Mask, MaskColumns
 
 log = logging.getLogger("nilus")
@@ -82,7 +83,7 @@ def _is_text_of(mask: Mask, kind: str) -> bool:
 
 def _correct_declared(resource: DltResource, columns: MaskColumns, casts: Mapping[str, str]) -> None:
     """Let what a resource declares of a masked column be what its mask gives."""
-    declared: Any = (resource._hints or {}).get("columns")
+    declared: Any = hints_of(resource).get("columns")
     if not isinstance(declared, dict):  # depends on each row
         return
     for name, column in list(declared.items()):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import Any
 
 from dlt.common.jsonpath import compile_path
 from dlt.extract import DltResource, DltSource
-from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
+from dlt.extract.incremental import Incremental
 from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.protocol.job import Job
+from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.rows.reading.window import Since, Valued, Window
 
@@ -68,9 +68,7 @@ def own_incremental(resource: DltResource) -> Incremental[Any] | None:
     for value in resource.explicit_args.values() if resource.args_bound else ():
         if isinstance(value, Incremental):
             return value
-    function: Any = resource._pipe.gen
-    parameter = IncrementalResourceWrapper.get_incremental_arg(inspect.signature(inspect.unwrap(function)))
-    return parameter.default if parameter is not None and isinstance(parameter.default, Incremental) else None
+    return default_incremental(resource)
 
 
 def _tell_of_own(resource: DltResource, own: Incremental[Any], key: str, reading: Reading) -> None:
@@ -87,13 +85,8 @@ def _tell_of_own(resource: DltResource, own: Incremental[Any], key: str, reading
 
 
 def _reads_from_another(resource: DltResource, source: DltSource) -> bool:
-    selected = {one._pipe.name for one in source.selected_resources.values()}
-    parent = resource._pipe.parent
-    while parent is not None:
-        if parent.name in selected:
-            return True
-        parent = parent.parent
-    return False
+    selected = {one.name for one in source.selected_resources.values()}
+    return not selected.isdisjoint(ancestors_of(resource))
 
 
 def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition: str) -> None:

@@ -12,10 +12,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
 from dlt.extract.incremental import Incremental
-from dlt.extract.items import SupportsPipe
-from dlt.extract.items_transform import ItemTransform
 
 from nilus.errors import SourceError
+from nilus.runtime.engine.internals.steps import ItemTransform, SupportsPipe
 from nilus.runtime.rows.reading.key_column import KeyColumn, is_none
 from nilus.runtime.rows.steps.frames import is_frame
 

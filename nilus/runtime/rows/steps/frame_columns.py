@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import dlt
 from dlt.common.json import json
 from dlt.extract import DltSource
-from dlt.extract.hints import HintsMeta, make_hints
-from dlt.extract.items import DataItemWithMeta
 
 from nilus.errors import SourceError
 from nilus.runtime.rows.steps import last_step
@@ -78,7 +77,7 @@ class FrameColumns:
             return changed
         self._known |= found
         columns: Any = [{"name": name, "data_type": kind} for name, kind in sorted(self._known.items())]
-        return DataItemWithMeta(HintsMeta(make_hints(columns=columns), create_table_variant=False), changed)
+        return dlt.mark.with_hints(changed, dlt.mark.make_hints(columns=columns))
 
     def _converted(self, frame: Any, found: dict[str, str]) -> Any:
         import pyarrow as pa  # type: ignore[import-untyped]

@@ -11,10 +11,14 @@ from typing import Any, ClassVar
 
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource
-from dlt.extract.items import DataItemWithMeta, ResolvablePipeItem
-from dlt.extract.items_transform import ItemTransform
-from dlt.extract.pipe import ForkPipe
-from dlt.extract.state import get_current_pipe
+
+from nilus.runtime.engine.internals.steps import (
+    DataItemWithMeta,
+    ItemTransform,
+    ResolvablePipeItem,
+    branches_here,
+    step_of,
+)
 
 Change = Callable[[Any, Any], Any]
 """Takes an item and its metadata; returns the item changed, or both as `DataItemWithMeta`."""
@@ -38,24 +42,25 @@ class LastStep(ItemTransform[Any, Any]):
             changed = change(changed, changed_meta)
             if isinstance(changed, DataItemWithMeta):
                 changed_meta, changed = changed.meta, changed.data
-        fork: Any = getattr(get_current_pipe(), "tail", None)
-        if isinstance(fork, ForkPipe):
-            return _parted(fork, (item, meta), (changed, changed_meta))
+        branches = branches_here()
+        if branches is not None:
+            return _parted(branches, (item, meta), (changed, changed_meta))
         return changed if changed_meta is meta else DataItemWithMeta(changed_meta, changed)
 
 
 def add(resource: DltResource, change: Change) -> None:
     """Let the items of `resource` be changed as the last thing before they are written, after what was added before."""
-    step = next((step for step in resource._pipe.steps if isinstance(step, LastStep)), None)
+    step = step_of(resource, LastStep)
     if step is None:
         step = LastStep()
         resource.add_step(step)
     step.changes.append(change)
 
 
-def _parted(fork: ForkPipe, passed: tuple[Any, Any], written: tuple[Any, Any]) -> Iterator[ResolvablePipeItem]:
+def _parted(
+    branches: list[tuple[Any, int, bool]], passed: tuple[Any, Any], written: tuple[Any, Any]
+) -> Iterator[ResolvablePipeItem]:
     """Send what is written to the end of its own pipe, and what is passed on to the others."""
-    current = get_current_pipe()
-    for pipe, step in fork._pipes:
-        item, meta = written if pipe is current else passed
+    for pipe, step, is_own in branches:
+        item, meta = written if is_own else passed
         yield ResolvablePipeItem(item, step, pipe, meta)

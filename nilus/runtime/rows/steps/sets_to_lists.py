@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from dlt.extract import DltResource
-from dlt.extract.items_transform import MapItem
+
+from nilus.runtime.engine.internals.steps import MapItem, step_of
 
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time, UUID})
 
@@ -64,5 +65,5 @@ class SetsToLists(MapItem):
 
 def write_sets_as_lists(resource: DltResource) -> None:
     """Let the rows of `resource` pass through `sets_to_lists`, once."""
-    if not any(isinstance(step, SetsToLists) for step in resource._pipe.steps):
+    if step_of(resource, SetsToLists) is None:
         resource.add_step(SetsToLists())

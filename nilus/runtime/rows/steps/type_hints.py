@@ -13,10 +13,9 @@ from typing import Any, ClassVar
 from dlt.common.schema import Schema
 from dlt.common.typing import TDataItems
 from dlt.extract import DltResource, DltSource
-from dlt.extract.items import SupportsPipe
-from dlt.extract.items_transform import ItemTransform
 
 from nilus.errors import SourceError
+from nilus.runtime.engine.internals.steps import ItemTransform, SupportsPipe
 from nilus.runtime.rows.steps.frames import as_arrow, is_frame
 from nilus.values.interval import parse_instant
 
