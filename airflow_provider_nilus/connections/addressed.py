@@ -8,6 +8,7 @@ from urllib.parse import quote
 from airflow_provider_nilus.connections.databases import duckdb_address
 from airflow_provider_nilus.connections.profile import Fields, Profile
 from nilus.errors import DestinationError
+from nilus.values.schemes import SCHEMES, Kind
 
 SINK_TYPE: Final = "nilus"
 
@@ -36,8 +37,8 @@ SINK_FIELD_BEHAVIOUR: dict[str, Any] = {
 
 DEPOT_SCHEME: Final = "dataos"
 
-_AZURE = ("az", "abfs", "abfss")
-_STORES = ("s3", "gs", "gcs", "file", *_AZURE)
+_AZURE = tuple(name for name, scheme in SCHEMES.items() if scheme.extra == "az")
+_STORES = tuple(name for name, scheme in SCHEMES.items() if scheme.kind is Kind.FILES)
 
 # Where login and password are no part of the address: dlt's names for them.
 _LOGIN_FIELDS = {

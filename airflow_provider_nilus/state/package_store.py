@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nilus.errors import StateError, WorkflowError
 from nilus.protocol.job import Run
+from nilus.values.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from nilus.protocol.events import PackageRequest
@@ -27,7 +28,7 @@ FOLDER = "nilus-packages-v1"
 MANIFEST = "manifest.json"
 MARKER = "complete"
 
-_OBJECT_STORES = {"s3": "s3", "gs": "gs", "az": "abfs", "abfs": "abfs", "abfss": "abfss", "file": "file"}
+_OBJECT_STORES = {name: scheme.object_store for name, scheme in SCHEMES.items() if scheme.object_store}
 _READABLE_LENGTH = 80
 
 

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nilus.errors import DependencyError
+from nilus.values.schemes import TABLE_FORMAT_EXTRAS, scheme_of
 
 OURS = "airflow-provider-nilus"
 
@@ -24,38 +25,6 @@ OURS = "airflow-provider-nilus"
 _WORKERS = frozenset(("gitpython", "pydantic", "pyyaml", "rich", "typer", "uv"))
 _AIRFLOW = "apache-airflow"
 
-# Which extra holds what a sink needs, by the scheme of its address; those that need none are not listed.
-_EXTRAS = {
-    "abfs": "az",
-    "abfss": "az",
-    "adl": "az",
-    "athena": "athena",
-    "az": "az",
-    "azure": "az",
-    "bigquery": "bigquery",
-    "clickhouse": "clickhouse",
-    "databricks": "databricks",
-    "delta": "delta",
-    "gcs": "gs",
-    "gs": "gs",
-    "iceberg": "lakehouse",
-    "lakehouse": "lakehouse",
-    "mariadb": "mysql",
-    "md": "motherduck",
-    "motherduck": "motherduck",
-    "mssql": "mssql",
-    "mysql": "mysql",
-    "postgres": "postgres",
-    "postgresql": "postgres",
-    "redshift": "redshift",
-    "s3": "s3",
-    "s3a": "s3",
-    "snowflake": "snowflake",
-    "sqlite": "sqlite",
-    "synapse": "synapse",
-}
-# And by the parameter `table_format` of a folder of files.
-_TABLE_FORMATS = {"delta": "delta", "iceberg": "lakehouse"}
 _SAMPLES = ("0", "99999")
 
 
@@ -67,10 +36,10 @@ def extras_of(*addresses: str | None) -> tuple[str, ...]:
     """
     found = set()
     for address in filter(None, addresses):
-        scheme = address.partition("://")[0].partition("+")[0].lower()
-        found.add(_EXTRAS.get(scheme))
+        scheme = scheme_of(address)
+        found.add(scheme.extra if scheme else None)
         table_format = parse_qs(address.partition("?")[2]).get("table_format", [""])[-1]
-        found.add(_TABLE_FORMATS.get(table_format))
+        found.add(TABLE_FORMAT_EXTRAS.get(table_format))
     return tuple(sorted(filter(None, found)))
 
 

@@ -21,9 +21,9 @@ from packaging.utils import canonicalize_name
 
 import nilus
 from nilus.environment.prepare import EnvironmentSettings, Isolation, prepare
-from nilus.environment.python.runtime_needs import _EXTRAS, OURS, extras_of, runtime_needs
+from nilus.environment.python.runtime_needs import OURS, extras_of, runtime_needs
 from nilus.errors import DependencyError
-from nilus.runtime.sinks import _SINKS
+from nilus.values.schemes import SCHEMES, TABLE_FORMAT_EXTRAS
 
 PACKAGE = Path(nilus.__file__).parent
 
@@ -390,10 +390,9 @@ def test_a_python_nilus_does_not_work_with_is_refused(isolate, tmp_path):
 
 
 def test_the_driver_of_every_sink_is_an_extra_of_ours():
-    without = {"duckdb", "file"}
-    assert _SINKS.keys() - without <= _EXTRAS.keys()
+    assert {name for name, scheme in SCHEMES.items() if scheme.extra is None} == {"duckdb", "file"}
     offered = set(distribution(OURS).metadata.get_all("Provides-Extra"))
-    assert set(_EXTRAS.values()) <= offered
+    assert {scheme.extra for scheme in SCHEMES.values()} - {None} <= offered
 
 
 @pytest.mark.parametrize(
@@ -454,7 +453,11 @@ def test_all_that_running_a_source_imports_is_in_an_isolated_environment(closure
     """Modules of sinks may use what the extras bring, all others must do with what every environment has."""
     owners = packages_distributions()
     everywhere = closure(runtime_needs(()).requirements)
-    with_extras = closure(runtime_needs(sorted(set(_EXTRAS.values()))).requirements)
+    with_extras = closure(
+        runtime_needs(
+            sorted({scheme.extra for scheme in SCHEMES.values() if scheme.extra} | set(TABLE_FORMAT_EXTRAS.values()))
+        ).requirements
+    )
     missing = set()
     for path, names in runtime_modules().items():
         there = with_extras if "sinks" in path.parts else everywhere

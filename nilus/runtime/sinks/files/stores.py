@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nilus.errors import DestinationError
+from nilus.values.schemes import SCHEMES, Kind
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Store:
 
 _S3 = Store(
     place="bucket",
-    driver="s3fs",
+    driver=SCHEMES["s3"].driver,
     extra="s3",
     parameters={
         "access_key_id": "aws_access_key_id",
@@ -46,7 +47,7 @@ _S3 = Store(
 )
 _GS = Store(
     place="bucket",
-    driver="gcsfs",
+    driver=SCHEMES["gs"].driver,
     extra="gs",
     parameters={
         "project_id": "project_id",
@@ -56,7 +57,7 @@ _GS = Store(
 )
 _AZ = Store(
     place="container",
-    driver="adlfs",
+    driver=SCHEMES["az"].driver,
     extra="az",
     parameters={
         "account_name": "azure_storage_account_name",
@@ -68,14 +69,9 @@ _AZ = Store(
         "client_secret": "azure_client_secret",
     },
 )
+_BY_EXTRA = {None: Store(place=""), "s3": _S3, "gs": _GS, "az": _AZ}
 STORES: Mapping[str, Store] = {
-    "file": Store(place=""),
-    "s3": _S3,
-    "gs": _GS,
-    "gcs": _GS,
-    "az": _AZ,
-    "abfs": _AZ,
-    "abfss": _AZ,
+    name: _BY_EXTRA[scheme.extra] for name, scheme in SCHEMES.items() if scheme.kind is Kind.FILES
 }
 
 

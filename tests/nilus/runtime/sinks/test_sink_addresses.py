@@ -8,9 +8,10 @@ from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.columns.chunk_files import TableWriter
 from nilus.runtime.engine.context import config_values, isolated
-from nilus.runtime.sinks import _SINKS, sink
+from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.databases.duckdb import DuckDBSink
 from nilus.runtime.sinks.databases.postgres import PostgresSink
+from nilus.values.schemes import SCHEMES
 
 
 def _spec(address, dataset="raw", **options):
@@ -142,7 +143,7 @@ def test_each_sink_loads_the_format_that_suits_it_unless_the_workflow_names_one(
 
 
 def test_files_that_are_copied_are_written_for_postgres_alone():
-    found = {scheme for scheme in _SINKS if sink(_spec(f"{scheme}://u:p@h/d")).table_writer is not TableWriter}
+    found = {scheme for scheme in SCHEMES if sink(_spec(f"{scheme}://u:p@h/d")).table_writer is not TableWriter}
     assert found == {"postgres", "postgresql"}
 
 
