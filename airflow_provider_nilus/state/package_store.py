@@ -13,20 +13,22 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nilus.errors import StateError, WorkflowError
-from nilus.protocol.job import Run
 from nilus.values.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from nilus.protocol.events import PackageRequest
+    from nilus.protocol.job import Run
 
 log = logging.getLogger(__name__)
 
 FOLDER = "nilus-packages-v1"
 MANIFEST = "manifest.json"
 MARKER = "complete"
+_NAMES = ("dag_id", "task_id", "map_index", "run_id")
 
 _OBJECT_STORES = {name: scheme.object_store for name, scheme in SCHEMES.items() if scheme.object_store}
 _READABLE_LENGTH = 80
@@ -209,6 +211,7 @@ def _digest(manifest: str) -> str:
 
 def _is_of(manifest: str, run: Run) -> bool:
     try:
-        return run.same_as(Run(**json.loads(manifest)["run"]))
+        # The names alone: another release's runs may have other fields.
+        return run.same_as(SimpleNamespace(**{name: json.loads(manifest)["run"][name] for name in _NAMES}))
     except (ValueError, TypeError, KeyError):
         return False
