@@ -29,7 +29,15 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _SHELL = ("shell", "bash", "sh", "console")
 # A language that nobody here checks, and why that is right.
-_SHOWN = {"text": "output", "": "output, or the layout of a file", "sql": "", "json": "", "ini": "", "dockerfile": ""}
+_SHOWN = {
+    "text": "output",
+    "": "output, or the layout of a file",
+    "sql": "",
+    "json": "",
+    "ini": "",
+    "dockerfile": "",
+    "mermaid": "a drawing",
+}
 # Of other people's programs only the name is checked.
 _FOREIGN = ("docker", "gcloud", "astro", "helm")
 # Not installed here, or the reader's own.
