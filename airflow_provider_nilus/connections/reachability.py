@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from airflow_provider_nilus.connections.resolution import ResolvedSink
 from nilus.errors import DestinationError, NilusError
+from nilus.values.schemes import scheme_name
 
 _TIMEOUT_SECONDS = 10
 
@@ -19,7 +20,7 @@ def reach(sink: ResolvedSink) -> None:
     Raises:
         DestinationError: that did not work.
     """
-    scheme = sink.address.partition("://")[0].partition("+")[0].lower()
+    scheme = scheme_name(sink.address)
     try:
         _WAYS.get(scheme, _log_in)(sink)
     except NilusError:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_nilus.state.record_session import Turn
     from airflow_provider_nilus.state.starting_point import Start
     from airflow_provider_nilus.state.store import StateStore
-    from nilus.environment.prepare import Environment
+    from nilus.environment import Environment
     from nilus.protocol.events import Loaded
     from nilus.protocol.job import Job
     from nilus.repository.fetch import Checkout

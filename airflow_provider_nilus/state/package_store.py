@@ -212,6 +212,7 @@ def _digest(manifest: str) -> str:
 def _is_of(manifest: str, run: Run) -> bool:
     try:
         # The names alone: another release's runs may have other fields.
-        return run.same_as(SimpleNamespace(**{name: json.loads(manifest)["run"][name] for name in _NAMES}))
+        extracted_by = json.loads(manifest)["run"]
+        return run.same_as(SimpleNamespace(**{name: extracted_by[name] for name in _NAMES}))
     except (ValueError, TypeError, KeyError):
         return False

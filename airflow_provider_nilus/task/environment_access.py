@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.task.settings import DeploymentSettings
-    from nilus.environment.prepare import Environment, Index, Isolation
+    from nilus.environment import Environment, Index, Isolation
 
 Kind = Literal["shared", "isolated"]
 
@@ -58,7 +58,7 @@ class EnvironmentAccess:
         return environment.prepare(base_dir, checkout=checkout, settings=settings, isolation=isolation)
 
     def _isolation(self, kind: str, sink: Callable[[], tuple[str | None, ...]]) -> Isolation | None:
-        from nilus.environment.prepare import Isolation
+        from nilus.environment import Isolation
         from nilus.environment.python.runtime_needs import extras_of
         from nilus.errors import WorkflowError
 
@@ -81,7 +81,7 @@ class EnvironmentAccess:
         return None
 
     def _index(self, deployment: DeploymentSettings) -> Index | None:
-        from nilus.environment.prepare import Index
+        from nilus.environment import Index
 
         if not deployment.index_connection:
             return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nilus.errors import RepositoryError
     from nilus.git.commands import Credentials
-    from nilus.repository.fetch import Checkout, Settings, TrustedKeys
+    from nilus.repository import Checkout, Settings, TrustedKeys
     from nilus.workflow.models import Repo
 
 USERNAME, PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"

@@ -132,8 +132,8 @@ def deployment_settings() -> DeploymentSettings:
 
     from airflow.providers.common.compat.sdk import conf
 
+    from nilus.cache.folder import default_cache_dir
     from nilus.repository import allow_list
-    from nilus.repository.fetch import default_cache_dir
 
     cache_dir = _text("cache_dir")
     repositories = tuple(_text("allowed_repositories").replace(",", " ").split())

@@ -37,7 +37,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from nilus.repository.fetch import Settings, checkout
+from nilus.repository import Settings, checkout
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

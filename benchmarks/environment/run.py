@@ -83,7 +83,7 @@ def fill(index: Any, make: ModuleType, packages: int, files: int) -> list[str]:
 
 def ours(folder: Path, url: str, names: list[str]) -> Way:
     """`nilus.environment.prepare`, and a child whose path it completes."""
-    from nilus.environment.prepare import EnvironmentSettings, Index, prepare
+    from nilus.environment import EnvironmentSettings, Index, prepare
 
     checkout = folder / "checkout"
     checkout.mkdir()
@@ -107,7 +107,7 @@ def ours(folder: Path, url: str, names: list[str]) -> Way:
 
 def isolated(folder: Path, url: str, names: list[str]) -> Way:
     """`nilus.environment.prepare` with an isolation: a virtual environment with dlt and a driver besides."""
-    from nilus.environment.prepare import EnvironmentSettings, Index, Isolation, prepare
+    from nilus.environment import EnvironmentSettings, Index, Isolation, prepare
     from nilus.environment.python.runtime_needs import extras_of
 
     checkout = folder / "checkout"

@@ -20,11 +20,8 @@ from nilus.environment.python.installed_packages import Installed
 from nilus.environment.python.interpreter import Interpreter
 from nilus.environment.requirements import file
 from nilus.environment.requirements.file import Wanted
-from nilus.environment.uv.settings import Index
 from nilus.errors import DependencyError
 from nilus.programs.deadline import Deadline
-
-__all__ = ["Environment", "EnvironmentSettings", "Index", "Isolation", "prepare"]
 
 _log = logging.getLogger("nilus.environment")
 

@@ -13,28 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from nilus.cache.entries import Cache, Entry
-from nilus.cache.folder import default_cache_dir
 from nilus.cache.staging import Staging
 from nilus.errors import RepositoryError
 from nilus.git import refs, repository_url
 from nilus.git.commands import Credentials, Git
 from nilus.programs.deadline import Deadline
 from nilus.repository import allow_list
-from nilus.repository.base_dir import base_dir
 from nilus.repository.signatures import TrustedKeys
 from nilus.repository.work_tree import Wanted, materialise
-
-__all__ = [
-    "Checkout",
-    "Credentials",
-    "Settings",
-    "TrustedKeys",
-    "base_dir",
-    "cached",
-    "checkout",
-    "default_cache_dir",
-    "look_up",
-]
 
 _log = logging.getLogger("nilus.repository")
 

@@ -22,7 +22,7 @@ from nilus.cache.file_lock import FileLock
 from nilus.cache.staging import Staging
 from nilus.errors import DependencyError, RepositoryError
 from nilus.programs.deadline import Deadline
-from nilus.repository.fetch import Checkout, Settings, checkout
+from nilus.repository import Checkout, Settings, checkout
 
 Get = Callable[..., Checkout]
 LOG = logging.getLogger("nilus.repository")

@@ -16,7 +16,7 @@ from typing import Any
 import package_index
 import pytest
 
-from nilus.environment.prepare import Environment, EnvironmentSettings, prepare
+from nilus.environment import Environment, EnvironmentSettings, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def wait_until() -> Callable[..., None]:
 PREPARE = """
 import sys
 from pathlib import Path
-from nilus.environment.prepare import EnvironmentSettings, prepare
+from nilus.environment import EnvironmentSettings, prepare
 base_dir, checkout, cache = map(Path, sys.argv[1:4])
 settings = EnvironmentSettings(cache_dir=cache, cache_max_bytes=10**9)
 with prepare(base_dir, checkout=checkout, settings=settings, timeout=120) as environment:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nilus.environment.prepare import Environment
+from nilus.environment import Environment
 from nilus.environment.python.hidden_modules import hidden_modules
 
 Get = Callable[..., Environment]

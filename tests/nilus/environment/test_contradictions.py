@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from nilus.environment import conflicts
-from nilus.environment.prepare import Environment, EnvironmentSettings
+from nilus.environment import Environment, EnvironmentSettings, conflicts
 from nilus.environment.python.installed_packages import Installed
 from nilus.environment.requirements import file
 from nilus.errors import DependencyError

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nilus.environment.prepare import Environment, EnvironmentSettings, Index
+from nilus.environment import Environment, EnvironmentSettings, Index
 from nilus.errors import DependencyError
 
 Get = Callable[..., Environment]

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from nilus.cache import file_tree
-from nilus.environment.prepare import Environment, EnvironmentSettings
+from nilus.environment import Environment, EnvironmentSettings
 from nilus.errors import DependencyError
 
 Get = Callable[..., Environment]

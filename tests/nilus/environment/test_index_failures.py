@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nilus.environment.prepare import Environment, EnvironmentSettings
+from nilus.environment import Environment, EnvironmentSettings
 from nilus.environment.uv import failure
 from nilus.environment.uv.failure import UvFailed
 from nilus.errors import DependencyError

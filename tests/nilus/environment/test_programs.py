@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nilus.environment.prepare import Environment
+from nilus.environment import Environment
 from nilus.environment.python import scripts
 
 Get = Callable[..., Environment]

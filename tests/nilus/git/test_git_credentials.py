@@ -14,7 +14,7 @@ from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
-from nilus.repository.fetch import Checkout, Credentials
+from nilus.repository import Checkout, Credentials
 
 Get = Callable[..., Checkout]
 

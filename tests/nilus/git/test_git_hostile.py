@@ -17,7 +17,7 @@ from nilus.git import failure
 from nilus.git.commands import Git
 from nilus.git.repository_url import RepositoryUrl
 from nilus.programs.deadline import Deadline
-from nilus.repository.fetch import Checkout, Credentials, Settings
+from nilus.repository import Checkout, Credentials, Settings
 
 Get = Callable[..., Checkout]
 

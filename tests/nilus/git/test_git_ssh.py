@@ -17,7 +17,7 @@ from ssh_server_fixture import SshServer
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook
 from nilus.errors import RepositoryError
-from nilus.repository.fetch import Checkout
+from nilus.repository import Checkout
 from nilus.workflow.models import Repo
 
 CONNECTION = "my_git"

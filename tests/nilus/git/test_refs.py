@@ -11,7 +11,7 @@ from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
 from nilus.git import refs
-from nilus.repository.fetch import Checkout
+from nilus.repository import Checkout
 
 Get = Callable[..., Checkout]
 

@@ -9,7 +9,7 @@ from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
-from nilus.repository.fetch import Settings, checkout
+from nilus.repository import Settings, checkout
 
 USUAL = ("https", "ssh")
 EVERY = ("https", "ssh", "http", "file")

@@ -163,7 +163,7 @@ def test_gitpython_that_cannot_be_imported_is_an_error_with_a_remedy(value: str,
     code = """
 from pathlib import Path
 from nilus.errors import RepositoryError
-from nilus.repository.fetch import Settings, checkout
+from nilus.repository import Settings, checkout
 try:
     checkout("https://localhost/repo", settings=Settings(cache_dir=Path("/nowhere"), cache_max_bytes=1))
 except RepositoryError as error:

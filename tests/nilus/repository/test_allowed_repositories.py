@@ -13,8 +13,7 @@ from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
-from nilus.repository import allow_list
-from nilus.repository.fetch import Checkout, Settings, checkout
+from nilus.repository import Checkout, Settings, allow_list, checkout
 
 Get = Callable[..., Checkout]
 

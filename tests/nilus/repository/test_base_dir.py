@@ -8,7 +8,7 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
-from nilus.repository.fetch import Checkout, base_dir
+from nilus.repository import Checkout, base_dir
 
 Get = Callable[..., Checkout]
 

@@ -19,7 +19,7 @@ from git_fixture import GitRepository
 from nilus.errors import RepositoryError
 from nilus.git import version as git_version
 from nilus.programs import process
-from nilus.repository.fetch import Checkout, Settings, base_dir, checkout, default_cache_dir
+from nilus.repository import Checkout, Settings, base_dir, checkout, default_cache_dir
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]

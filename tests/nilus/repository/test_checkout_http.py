@@ -18,7 +18,7 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
-from nilus.repository.fetch import Checkout, Credentials, Settings, checkout
+from nilus.repository import Checkout, Credentials, Settings, checkout
 
 Get = Callable[..., Checkout]
 

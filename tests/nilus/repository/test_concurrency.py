@@ -17,7 +17,7 @@ from git_fixture import GitRepository
 from nilus.cache.file_lock import FileLock
 from nilus.errors import RepositoryError
 from nilus.programs.deadline import Deadline
-from nilus.repository.fetch import Checkout, Settings, checkout
+from nilus.repository import Checkout, Settings, checkout
 
 Start = Callable[..., subprocess.Popen[str]]
 Wait = Callable[..., None]
@@ -28,7 +28,7 @@ PROCESSES = 50
 TASK = """
 import json, logging, sys, time
 from pathlib import Path
-from nilus.repository.fetch import Settings, checkout
+from nilus.repository import Settings, checkout
 cache, url, ref, ready, go, finish, max_bytes = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 def wait(path):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from git_fixture import GitRepository
 
-from nilus.repository.fetch import Checkout, Settings
+from nilus.repository import Checkout, Settings
 
 Get = Callable[..., Checkout]
 

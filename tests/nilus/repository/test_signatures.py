@@ -18,7 +18,7 @@ from git_fixture import GitRepository
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook
 from nilus.errors import RepositoryError
-from nilus.repository.fetch import Checkout, Settings, TrustedKeys
+from nilus.repository import Checkout, Settings, TrustedKeys
 from nilus.workflow.models import Repo
 
 Get = Callable[..., Checkout]

@@ -12,7 +12,7 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
-from nilus.repository.fetch import Checkout, Credentials, Settings
+from nilus.repository import Checkout, Credentials, Settings
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]

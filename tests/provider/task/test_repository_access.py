@@ -18,7 +18,7 @@ from git_fixture import GitRepository
 from airflow_provider_nilus.hooks.custom_source import NilusHook
 from airflow_provider_nilus.task.settings import deployment_settings
 from nilus.errors import NilusError, RepositoryError, WorkflowError
-from nilus.repository.fetch import Checkout
+from nilus.repository import Checkout
 from nilus.workflow.models import Repo
 
 USER, TOKEN = "a user", 'it\'s-a "to$ken" with %41 & @'

@@ -93,7 +93,7 @@ def test_what_a_python_block_imports_is_there(block):
 def _callables() -> dict[str, Any]:
     from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
     from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
-    from nilus.repository.fetch import Settings
+    from nilus.repository import Settings
 
     return {
         "NilusCustomSourceOperator": NilusCustomSourceOperator.__init__,

@@ -18,7 +18,7 @@ import package_index
 import pytest
 
 from nilus.cache import file_tree
-from nilus.environment.prepare import Environment, EnvironmentSettings, Isolation, prepare
+from nilus.environment import Environment, EnvironmentSettings, Isolation, prepare
 from nilus.environment.python.runtime_needs import extras_of, runtime_needs
 
 HERE = Path(__file__).resolve().parent

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import nilus
-from nilus.environment.prepare import EnvironmentSettings, Isolation, prepare
+from nilus.environment import EnvironmentSettings, Isolation, prepare
 from nilus.environment.python.runtime_needs import OURS, extras_of, runtime_needs
 from nilus.errors import DependencyError
 from nilus.values.schemes import SCHEMES, TABLE_FORMAT_EXTRAS
@@ -235,7 +235,7 @@ def test_unused_ones_are_removed_and_one_in_use_is_not(checkout, settings, wheel
 PREPARE = """
 import sys
 from pathlib import Path
-from nilus.environment.prepare import EnvironmentSettings, Isolation, prepare
+from nilus.environment import EnvironmentSettings, Isolation, prepare
 checkout, cache = map(Path, sys.argv[1:3])
 settings = EnvironmentSettings(cache_dir=cache, cache_max_bytes=10**9)
 with prepare(checkout, checkout=checkout, settings=settings, isolation=Isolation(), timeout=200) as environment:

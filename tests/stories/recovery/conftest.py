@@ -26,7 +26,7 @@ from airflow_provider_nilus.child.process import ChildProcess, child_environ
 from airflow_provider_nilus.state.package_store import PackageStore
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.record_session import Turn
-from nilus.environment.prepare import Environment
+from nilus.environment import Environment
 from nilus.errors import NilusError
 from nilus.protocol.events import Adopted, Loaded, PackageRequest, Question
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
