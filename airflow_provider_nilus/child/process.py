@@ -17,8 +17,8 @@ from airflow_provider_nilus.child import crash_report
 from airflow_provider_nilus.child.memory import PeakMemory
 from airflow_provider_nilus.child.output import OutputStream, TaskLog
 from airflow_provider_nilus.child.pipes import Pipes
-from airflow_provider_nilus.child.process_group import ProcessGroup
 from nilus.errors import ProcessError, WorkflowError
+from nilus.programs.process_group import ProcessGroup
 from nilus.protocol.events import Event, Failed, Loaded, PackageRequest, Question, Unsettled, decode
 from nilus.protocol.job import Job
 from nilus.protocol.logs import SOURCE_LOGGER
@@ -169,7 +169,7 @@ class ChildProcess:
                 environ=self._environ,
                 folder=self._job.work_dir,
                 stdio=stdio,
-                fd=events,
+                keep_open=(events,),
             )
         except OSError as error:
             raise ProcessError(

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from airflow_provider_nilus.connections.resolution import ResolvedSink
 from nilus.errors import DestinationError, NilusError
+from nilus.values.redaction import blank
 from nilus.values.schemes import scheme_name
 
 _TIMEOUT_SECONDS = 10
@@ -93,11 +94,9 @@ _WAYS: Mapping[str, Callable[[ResolvedSink], None]] = {
 
 
 def _unreachable(sink: ResolvedSink, found: str) -> DestinationError:
-    for secret in sorted(sink.secrets, key=len, reverse=True):
-        found = found.replace(secret, "***")
     return DestinationError(
         f"The sink {sink.display_address} cannot be reached",
         expected="a sink this machine may write to",
-        found=found,
+        found=blank(found, sink.secrets),
         remedy="correct the connection, or the rights and the network of this machine",
     )

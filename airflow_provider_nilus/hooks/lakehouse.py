@@ -40,6 +40,7 @@ class LakehouseHook(NilusHook):
         from airflow_provider_nilus.connections.forms import one_line
         from airflow_provider_nilus.connections.lakehouse import namespaces
         from nilus.errors import NilusError
+        from nilus.values.redaction import blank
 
         try:
             sink = self._sinks().resolve(f"dataos://{self.nilus_conn_id}")
@@ -48,8 +49,6 @@ class LakehouseHook(NilusHook):
         try:
             found = namespaces(sink.address, sink.credentials)
         except Exception as error:  # noqa: BLE001 - whatever the catalog says, it is told
-            told = f"{type(error).__name__}: {error}"
-            for secret in sorted(sink.secrets, key=len, reverse=True):
-                told = told.replace(secret, "***")
+            told = blank(f"{type(error).__name__}: {error}", sink.secrets)
             return False, f"The catalog of {sink.display_address} cannot be read: {one_line(told)}"
         return True, f"{sink.display_address} can be read; namespaces: {', '.join(found) or 'none yet'}"

@@ -245,12 +245,12 @@ def _shown(host: str, port: str) -> str:
 def _connection_failure(problem: Exception, conn_id: str, secrets: list[str]) -> RepositoryError:
     """Say what Airflow's git hook did not like; GitHub's answers come as exceptions of its client library."""
     from nilus.errors import RepositoryError
-    from nilus.git import failure
+    from nilus.programs.failure import shown
 
     status = getattr(problem, "status", None)
     from_github = type(problem).__module__.partition(".")[0] == "github" and status not in _REFUSED
     from_network = isinstance(problem, OSError) and not isinstance(problem, FileNotFoundError | PermissionError)
-    words = failure.shown(str(problem), secrets)
+    words = shown(str(problem), secrets)
     return RepositoryError(
         f"The Airflow connection {conn_id!r} cannot be used for the repository.",
         expected="a token as its password; or a key, or a GitHub App, in its extra",

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nilus.errors import RepositoryError
-from nilus.git import failure, refs
+from nilus.git import failure, program, refs
 from nilus.git.credentials import Credentials
 from nilus.git.repository_url import RepositoryUrl
 from nilus.git.version import check_git, check_version
-from nilus.programs import process
 from nilus.programs.deadline import Deadline
+from nilus.programs.failure import shown
+from nilus.programs.process import Result
 
 __all__ = ["Credentials", "Git", "check_git"]
 
@@ -204,7 +205,7 @@ class Git:
         result = self._result(["verify-commit", commit], folder, dict(environ), configuration)
         if result.timed_out:
             self._check(result, f"verify the commit {commit} of {self.url}")
-        return None if result.status == 0 else failure.shown(result.errors, self.credentials.secrets())
+        return None if result.status == 0 else shown(result.errors, self.credentials.secrets())
 
     def _run(
         self,
@@ -227,13 +228,13 @@ class Git:
         self._check(result, f"{doing} {self.url}")
         return True
 
-    def _check(self, result: process.Result, doing: str) -> None:
+    def _check(self, result: Result, doing: str) -> None:
         secrets = self.credentials.secrets()
         if result.timed_out:
             raise RepositoryError(
                 f"git could not {doing} within {self.deadline.seconds:g} seconds.",
                 expected=f"the server {self.url.server} to be done in that time",
-                found=failure.shown(result.errors, secrets) or "no end and no message",
+                found=shown(result.errors, secrets) or "no end and no message",
                 remedy="Give it more time (--sync-timeout, or git_timeout in the settings), fetch less (--depth, "
                 "--filter), or look at the server.",
                 retryable=True,
@@ -256,11 +257,11 @@ class Git:
         folder: Path,
         environ: dict[str, str] | None = None,
         configuration: Iterable[tuple[str, str]] = (),
-    ) -> process.Result:
-        git = process.find_git()
+    ) -> Result:
+        git = program.find_git()
         check_version(git)
         whole = self._environment(folder, configuration) | (environ or {})
-        return process.run(
+        return program.run(
             [git, *arguments], folder=folder, environ=whole, deadline=self.deadline, keep_open=self.keep_open
         )
 

@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from nilus.errors import RepositoryError
-
-_LAST_LINES = 8
-_MAX_CHARACTERS = 2000
-_USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of failure.
-
-    `pattern` is looked for in what git printed (in English: git runs in the C locale); `summary` goes on from
-    "git could not … <repository>: ". Where `about_credential` is set the message says what was presented to whom.
-    """
-
-    pattern: re.Pattern[str]
-    summary: str
-    remedy: str
-    retryable: bool
-    about_credential: bool = False
-
-
-def _kind(pattern: str, summary: str, remedy: str, *, retryable: bool = False, about_credential: bool = False) -> Kind:
-    return Kind(re.compile(pattern, re.IGNORECASE), summary, remedy, retryable, about_credential)
-
+from nilus.programs.failure import failed, kind, kind_of, shown
 
 # The server gives out no commit by its hash, or no part of the history.
 _ASK_FOR_MORE = re.compile(
@@ -43,28 +19,28 @@ _AGAIN = "Nothing, if it was a passing fault: the task may be tried again. Else 
 
 # The first that matches counts.
 _KINDS = (
-    _kind(
+    kind(
         r"No space left on device|Disk quota exceeded",
         "the disk is full",
         "Free some space there, lower cache_max_bytes, or set cache_dir to a larger disk.",
         retryable=True,
     ),
-    _kind(
+    kind(
         r"transport '.*' not allowed",
         "it asks for a protocol that is not allowed here",
         "Use https or ssh addresses, in .gitmodules too; or have the protocol added to allowed_protocols.",
     ),
-    _kind(
+    kind(
         r"unable to update url base from redirection|requested URL returned error: 30\d",
         "the server redirects to another address, and redirects are not followed, as they could carry credentials away",
         "Write the repository's present address: open the old one in a browser and copy where it leads, .git included.",
     ),
-    _kind(
+    kind(
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the server's SSH host key is not known, or not the one that is known",
         "Put the server's host key into a known_hosts file and name it in the git connection (known_hosts_file).",
     ),
-    _kind(
+    kind(
         r"Permission denied \(|Authentication failed|could not read (?:Username|Password)|HTTP Basic: Access denied|"
         r"returned error: 40[13]|Load key .*: |Too many authentication failures|terminal prompts disabled|"
         r"(?:invalid|wrong) (?:credentials|username|password)",
@@ -73,50 +49,50 @@ _KINDS = (
         "GITSYNC_PASSWORD. Without either, only public repositories can be read.",
         about_credential=True,
     ),
-    _kind(
+    kind(
         r"invalid path '",
         "it has a file under a name that git does not write, because it could be mistaken for git's own",
         "Remove the file from the repository.",
     ),
-    _kind(
+    kind(
         r"detected dubious ownership",
         "the repository belongs to another user of this machine",
         "Make the repository belong to the worker's user, or serve it by https or ssh.",
     ),
-    _kind(
+    kind(
         r"certificate (?:problem|verif)|server certificate verification failed|unable to get local issuer|"
         r"error setting certificate",
         "the server's certificate is not trusted",
         "Name a file with the authority's certificate, and with all others that are needed, in the worker's "
         "SSL_CERT_FILE or GIT_SSL_CAINFO.",
     ),
-    _kind(
+    kind(
         r"returned error: 404|repository '.*' not found|Repository not found|does not appear to be a git repository|"
         r"could not be found|does not exist|not valid: is this a git repository",
         "the server has no such repository, or does not show it to us",
         "Check the address; if the repository is private, check the credential too: many servers say 'not found'.",
         about_credential=True,
     ),
-    _kind(
+    kind(
         r"Could not resolve host|Temporary failure in name resolution|Name or service not known",
         "the server's name could not be resolved",
         "Check the address and the worker's name service.",
         retryable=True,
     ),
-    _kind(
+    kind(
         r"Failed to connect|Connection (?:refused|timed out|reset|closed)|Couldn't connect|No route to host|"
         r"Network is unreachable|Could not connect",
         "no connection to the server",
         _AGAIN,
         retryable=True,
     ),
-    _kind(
+    kind(
         r"returned error: (?:5\d\d|429|408)",
         "the server failed or is overloaded",
         _AGAIN,
         retryable=True,
     ),
-    _kind(
+    kind(
         r"early EOF|unexpected disconnect|hung up unexpectedly|remote end hung up|RPC failed|transfer closed|"
         r"invalid index-pack output|Operation too slow|kex_exchange|SSL_|gnutls|unexpected EOF|bad pack header",
         "the connection broke",
@@ -124,7 +100,6 @@ _KINDS = (
         retryable=True,
     ),
 )
-_UNKNOWN = Kind(re.compile(""), "", "Read git's own words.", retryable=True)
 
 
 def ask_for_more(output: str) -> bool:
@@ -145,24 +120,12 @@ def failure(
         output: what it printed to standard error; may hold secrets, comes from the server in part.
         secrets: what must not be seen.
     """
-    kind = next((kind for kind in _KINDS if kind.pattern.search(output)), _UNKNOWN)
-    summary = f": {kind.summary}" if kind.summary else ""
-    found = [f"ended by signal {-status}" if status < 0 else f"exit status {status}", shown(output, secrets)]
-    if kind.about_credential:
-        found.insert(0, f"{server} was given {credential}")
-    return RepositoryError(
-        f"git could not {doing}{summary}.",
-        found="; ".join(filter(None, found)),
-        remedy=kind.remedy,
-        retryable=kind.retryable,
+    return failed(
+        RepositoryError,
+        program="git",
+        doing=doing,
+        status=status,
+        kind=kind_of(output, _KINDS, "git"),
+        words=shown(output, secrets),
+        presented=f"{server} was given {credential}",
     )
-
-
-def shown(text: str, secrets: Iterable[str]) -> str:
-    """Return the last lines of a text as they may be shown: without secrets, user info and control characters."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = _USER_INFO.sub("***@", text)
-    lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in text.splitlines()]
-    lines = [line for line in lines if line][-_LAST_LINES:]
-    return "\n".join(lines)[-_MAX_CHARACTERS:]

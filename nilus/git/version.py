@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from nilus.errors import RepositoryError
-from nilus.programs import process
+from nilus.git import program
 from nilus.programs.deadline import Deadline
 
 # GIT_CONFIG_COUNT, by which the configuration is given, came with 2.31.
@@ -32,7 +32,7 @@ def check_git() -> str:
     Raises:
         RepositoryError: there is no git, or it is too old; the remedy names the package.
     """
-    return ".".join(map(str, check_version(process.find_git())))
+    return ".".join(map(str, check_version(program.find_git())))
 
 
 @functools.cache
@@ -43,7 +43,7 @@ def check_version(git: str) -> tuple[int, ...]:
         RepositoryError: it is too old to be run safely.
     """
     environ = {"PATH": os.environ.get("PATH", ""), "HOME": "/dev/null", "LC_ALL": "C.UTF-8"}
-    result = process.run([git, "version"], folder=Path("/"), environ=environ, deadline=Deadline(30))
+    result = program.run([git, "version"], folder=Path("/"), environ=environ, deadline=Deadline(30))
     match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.output)
     version = tuple(int(part or 0) for part in match.groups()) if match else ()
     if version < _OLDEST:
@@ -51,7 +51,7 @@ def check_version(git: str) -> tuple[int, ...]:
             f"The git at {git} is too old, or no git.",
             expected=f"version {'.'.join(map(str, _OLDEST))} or newer",
             found=result.output.decode("utf-8", "backslashreplace").strip()[:200] or f"exit status {result.status}",
-            remedy=process.NO_GIT,
+            remedy=program.NO_GIT,
         )
     return version
 

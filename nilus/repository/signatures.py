@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nilus.errors import RepositoryError
-from nilus.git import failure
 from nilus.git.commands import Git
+from nilus.git.program import find_git
 from nilus.git.version import check_version
 from nilus.programs import process
+from nilus.programs.failure import shown
 
 # gpg.ssh.allowedSignersFile came with it.
 _OLDEST_FOR_SSH = (2, 34)
@@ -103,18 +104,22 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
     (keyring / "common.conf").touch()
     (keyring / "keys.asc").write_text(keys.openpgp, encoding="utf-8")
     environ = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "GNUPGHOME": str(keyring)}
+    command = [program, "--output", str(keyring / "keys.gpg"), "--dearmor", "--", str(keyring / "keys.asc")]
     # Not --import: it asks a daemon whether there are secret keys, over a socket that this path is too long for.
-    result = process.run(
-        [program, "--output", str(keyring / "keys.gpg"), "--dearmor", "--", str(keyring / "keys.asc")],
-        folder=keyring,
-        environ=environ,
-        deadline=git.deadline,
-    )
+    try:
+        result = process.run(command, folder=keyring, environ=environ, deadline=git.deadline)
+    except OSError as problem:
+        raise RepositoryError(
+            "gpg could not be started.",
+            found=problem.strerror or type(problem).__name__,
+            remedy="Look at the worker's memory and at its limits of processes and files.",
+            retryable=True,
+        ) from None
     if result.timed_out or result.status != 0:
         raise RepositoryError(
             f"The OpenPGP keys of {keys.origin} cannot be read.",
             expected="public keys as gpg --export --armor writes them",
-            found=failure.shown(result.errors, ()) or f"exit status {result.status}",
+            found=shown(result.errors, ()) or f"exit status {result.status}",
             remedy="Export them again.",
             retryable=result.timed_out,
         )
@@ -124,7 +129,7 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
 def _ssh(keyring: Path, keys: TrustedKeys) -> list[tuple[str, str]]:
     if not keys.allowed_signers.strip():
         return [("gpg.ssh.program", "false")]
-    version = check_version(process.find_git())
+    version = check_version(find_git())
     if version < _OLDEST_FOR_SSH:
         raise RepositoryError(
             "This git cannot verify SSH signatures.",

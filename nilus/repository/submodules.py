@@ -15,9 +15,9 @@ from nilus.cache import file_tree
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
 from nilus.git.commands import Git
+from nilus.git.program import find_git
 from nilus.git.repository_url import RepositoryUrl
 from nilus.git.version import check_version, is_patched
-from nilus.programs.process import find_git
 from nilus.repository import allow_list
 
 _log = logging.getLogger("nilus.repository")

@@ -7,7 +7,7 @@ does no harm, a display that kept half a password does.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -76,6 +76,13 @@ def redact_address(address: str) -> str:
     values of parameters whose name looks secret. The rest is returned as it was written.
     """
     return _redact(str(address), _ENCODED_LEVELS)
+
+
+def blank(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with every secret replaced by `***`, the longest first: one may be a part of another."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def looks_secret(key: str) -> bool:

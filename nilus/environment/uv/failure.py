@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from nilus.errors import DependencyError
+from nilus.programs import failure
 from nilus.programs.deadline import Deadline
+from nilus.programs.failure import kind
 
-_FIRST_LINES = 5
-_LAST_LINES = 20
-_LONGEST_LINE = 400
 _STARTS = re.compile(r"error:|\s+×")
-_USER_INFO = re.compile(r"(?<=://)[^/\s@'\"]+@")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of failure.
-
-    `pattern` is looked for in what uv printed; `summary` goes on from "uv could not …: ".
-    """
-
-    pattern: re.Pattern[str]
-    summary: str
-    remedy: str
-    retryable: bool
 
 
 class UvFailed(Exception):  # noqa: N818 - those who run uv turn it into an error of ours
@@ -46,59 +30,51 @@ class UvFailed(Exception):  # noqa: N818 - those who run uv turn it into an erro
     def __init__(self, doing: str, status: int, output: str, secrets: Iterable[str]) -> None:
         super().__init__(doing)
         self.words = shown(output, secrets)
-        self.kind = next((kind for kind in _KINDS if kind.pattern.search(output)), _UNKNOWN)
+        self.kind = failure.kind_of(output, _KINDS, "uv")
         self._doing = doing
-        self._ended = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+        self._status = status
 
     def error(self) -> DependencyError:
         """Return the error to raise."""
-        summary = f": {self.kind.summary}" if self.kind.summary else ""
-        return DependencyError(
-            f"uv could not {self._doing}{summary}.",
-            found=f"{self._ended};\n{self.words}" if self.words else self._ended,
-            remedy=self.kind.remedy,
-            retryable=self.kind.retryable,
+        return failure.failed(
+            DependencyError, program="uv", doing=self._doing, status=self._status, kind=self.kind, words=self.words
         )
-
-
-def _kind(pattern: str, summary: str, remedy: str, *, retryable: bool = False) -> Kind:
-    return Kind(re.compile(pattern, re.IGNORECASE), summary, remedy, retryable)
 
 
 _AGAIN = "Nothing, if it was a passing fault: the task may be tried again. Else look at the index and the network."
 
 # The first that matches counts. uv's wording has changed over time: 0.9 and 0.13 are both understood.
 _KINDS = (
-    _kind(
+    kind(
         r"No space left on device|Disk quota exceeded|os error (?:28|122)\b",
         "the disk is full",
         "Free some space, lower cache_max_bytes, or set cache_dir (and UV_CACHE_DIR, for uv's own cache) to a larger "
         "disk.",
         retryable=True,
     ),
-    _kind(
+    kind(
         r"Failed to initialize cache|failed to (?:create|open|write).*cache.*(?:Permission denied|Read-only|Not a dir)",
         "uv cannot use its own cache",
         "Set UV_CACHE_DIR to a folder the worker's user may write.",
     ),
-    _kind(
+    kind(
         r"network was disabled|network connectivity is disabled",
         "the network is switched off for uv (UV_OFFLINE), and not everything is in its cache",
         "Unset UV_OFFLINE, or fill uv's cache.",
         retryable=True,
     ),
-    _kind(
+    kind(
         r"401 Unauthorized|403 Forbidden|407 Proxy|lack of valid authentication",
         "the index did not let us in",
         "Check the credentials of the index: in the deployment's index connection or variables (UV_DEFAULT_INDEX, "
         "UV_INDEX_<NAME>_PASSWORD, PIP_INDEX_URL), or in .netrc.",
     ),
-    _kind(
+    kind(
         r"invalid peer certificate|UnknownIssuer|certificate verify failed|certificate has expired",
         "the certificate of the index is not trusted",
         "Give the authority's certificate to the worker by SSL_CERT_FILE (or PIP_CERT).",
     ),
-    _kind(
+    kind(
         r"error sending request|dns error|tcp connect error|Connection (?:refused|reset)|operation timed out|"
         r"(?:request|connection) timed out|HTTP status server error|\(?(?:408|429) |error decoding response body|"
         r"connection closed before|unexpected EOF|Network is unreachable|Could not connect",
@@ -106,47 +82,46 @@ _KINDS = (
         _AGAIN,
         retryable=True,
     ),
-    _kind(
+    kind(
         r"Hash mismatch|hash(?:es)? (?:does|do) not match|all requirements must have a hash",
         "an archive is not the one the hashes in the requirements are for",
         "Find out why it differs before anything else. If the new one is meant, put its hashes into the requirements.",
     ),
-    _kind(
+    kind(
         r"Failed to build|build backend returned an error|Failed to (?:generate|get) (?:package )?metadata|"
         r"Call to `?\S+`? failed",
         "a source archive could not be built into a package",
         "Read the last lines of the build. Ask for a version that has a wheel for this Python, or have what the build "
         "needs (a compiler, a library) installed in the image of the workers.",
     ),
-    _kind(
+    kind(
         r"404 Not Found|410 Gone",
         "the index does not have a file that it lists, or the address leads nowhere",
         "Correct the address, or have the index repaired.",
     ),
-    _kind(
+    kind(
         r"Git operation failed|failed to (?:clone|fetch) into|failed to fetch (?:branch|tag|commit)",
         "a git repository could not be fetched",
         "Check the address and what the worker's user may read.",
         retryable=True,
     ),
-    _kind(
+    kind(
         r"not found in the package registry|not found in the provided package locations",
         "a package is in none of the indexes",
         "Correct its name, or have it put into the index that the deployment uses (UV_DEFAULT_INDEX, PIP_INDEX_URL or "
         "its index connection).",
     ),
-    _kind(
+    kind(
         r"requires Python|matching Python|no wheels with a matching|Python ABI|matching platform",
         "a package does not work with this Python on this machine",
         "Ask for a version that does, or have the image of the workers changed.",
     ),
-    _kind(
+    kind(
         r"No solution found",
         "no set of versions fits together",
         "Change the requirements as uv's lines say.",
     ),
 )
-_UNKNOWN = Kind(re.compile(""), "", "Read uv's own words.", retryable=True)
 
 
 def timed_out(doing: str, deadline: Deadline, output: str, secrets: Iterable[str]) -> DependencyError:
@@ -161,17 +136,5 @@ def timed_out(doing: str, deadline: Deadline, output: str, secrets: Iterable[str
 
 
 def shown(text: str, secrets: Iterable[str]) -> str:
-    """Return what may be shown of a text: without secrets, user info and control characters, the middle left out.
-
-    What uv told of its progress before it failed is left out, too.
-    """
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = _USER_INFO.sub("***@", text)
-    lines = ["".join(c if c.isprintable() else " " for c in line).rstrip() for line in text.splitlines()]
-    lines = [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in lines if line]
-    start = next((number for number, line in enumerate(lines) if _STARTS.match(line)), 0)
-    lines = lines[start:]
-    if len(lines) > _FIRST_LINES + _LAST_LINES:
-        lines[_FIRST_LINES:-_LAST_LINES] = ["..."]
-    return "\n".join(lines)
+    """Return what may be shown of uv's words, as `programs.failure.shown`, without what it told of its progress."""
+    return failure.shown(text, secrets, starts=_STARTS)

@@ -7,31 +7,20 @@ the leader of a process group that ends with it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
-import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from nilus.environment.uv import failure
 from nilus.environment.uv.settings import UvSettings
 from nilus.errors import DependencyError
+from nilus.programs import process
 from nilus.programs.deadline import Deadline
 
 _log = logging.getLogger("nilus.environment")
 
-# What went wrong stands at the beginning of what uv prints to its standard error, and a build's last words at the end.
-_KEPT_START = 16 * 2**10
-_KEPT_END = 48 * 2**10
-_LARGEST_ANSWER = 4 * 2**20
-_GRACE_SECONDS = 2.0
 _COMMON = ("--no-config", "--no-progress", "--color", "never")
 
 
@@ -144,32 +133,13 @@ class Uv:
         return [*_COMMON, *self.settings.arguments, "--python", self.python]
 
     def _run(self, arguments: Sequence[str], doing: str) -> str:
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            status = self._wait(self._start([find_uv(), *arguments], output, errors))
-            answer, words = _read(output, _LARGEST_ANSWER, 0), _read(errors, _KEPT_START, _KEPT_END)
-        if status is None:
-            raise failure.timed_out(doing, self.deadline, words, self.settings.secrets)
-        if status == 0:
-            self._warn(words)
-            return answer
-        raise failure.UvFailed(doing, status, words, self.settings.secrets)
-
-    def _warn(self, words: str) -> None:
-        for line in words.splitlines():
-            if line.startswith("warning: "):
-                _log.warning("uv: %s", failure.shown(line.removeprefix("warning: "), self.settings.secrets))
-
-    def _start(self, command: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=dict(self.settings.variables),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-                pass_fds=tuple(self.keep_open),
+            result = process.run(
+                [find_uv(), *arguments],
+                folder=self.folder,
+                environ=self.settings.variables,
+                deadline=self.deadline,
+                keep_open=self.keep_open,
             )
         except OSError as problem:
             raise DependencyError(
@@ -178,16 +148,19 @@ class Uv:
                 remedy="See to it that the worker's user may run it, and that the machine has memory left.",
                 retryable=True,
             ) from None
+        if result.timed_out:
+            raise failure.timed_out(doing, self.deadline, result.errors, self.settings.secrets)
+        if result.flooded:
+            raise DependencyError(f"uv could not {doing}: its answer is too long.", remedy="Look at the index.")
+        if result.status:
+            raise failure.UvFailed(doing, result.status, result.errors, self.settings.secrets)
+        self._warn(result.errors)
+        return result.output.decode("utf-8", "backslashreplace")
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
-        """Return the exit status; None if it took too long. Whatever happens, nothing is left running."""
-        try:
-            return process.wait(self.deadline.left)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process.returncode is None:
-                _end(process)
+    def _warn(self, words: str) -> None:
+        for line in words.splitlines():
+            if line.startswith("warning: "):
+                _log.warning("uv: %s", failure.shown(line.removeprefix("warning: "), self.settings.secrets))
 
 
 def find_uv() -> str:
@@ -207,35 +180,3 @@ def find_uv() -> str:
             found=str(problem).partition("\n")[0],
             remedy="Install uv into the image of the workers: pip install uv.",
         ) from None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its group: politely, then not. Its number is free for others only when it is waited for."""
-    _signal(process, signal.SIGTERM)
-    _wait_unreaped(process, Deadline(_GRACE_SECONDS))
-    _signal(process, signal.SIGKILL)
-    process.wait()
-
-
-def _wait_unreaped(process: subprocess.Popen[bytes], deadline: Deadline) -> None:
-    """Wait for the process, leaving its number taken: others of its group may live."""
-    while not deadline.passed:
-        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            return
-        time.sleep(0.02)
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def _read(file: IO[bytes], start: int, end: int) -> str:
-    """Return a file's text; of a longer one `start` bytes of its beginning and `end` of its end."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    data = file.read(start if size > start + end else size)
-    if size > start + end:
-        file.seek(size - end)
-        data += b"\n...\n" + file.read(end)
-    return data.decode("utf-8", "backslashreplace")

@@ -24,6 +24,7 @@ from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import DestinationError, NilusError, SourceError
+from nilus.values.redaction import blank
 
 _MESSAGE_LIMIT = 2_000
 
@@ -292,15 +293,10 @@ def _remedy(*, retryable: bool, is_job: bool) -> str:
 
 
 def _without_secrets(error: NilusError, secrets: Sequence[str]) -> NilusError:
-    def clean(text: str) -> str:
-        for secret in sorted(filter(None, secrets), key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
     return type(error)(
-        clean(error.message),
-        expected=clean(error.expected),
-        found=clean(error.found),
+        blank(error.message, secrets),
+        expected=blank(error.expected, secrets),
+        found=blank(error.found, secrets),
         remedy=error.remedy,
         retryable=error.retryable,
     )

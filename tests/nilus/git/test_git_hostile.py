@@ -13,9 +13,9 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
-from nilus.git import failure
 from nilus.git.commands import Git
 from nilus.git.repository_url import RepositoryUrl
+from nilus.programs import failure
 from nilus.programs.deadline import Deadline
 from nilus.repository import Checkout, Credentials, Settings
 
@@ -255,6 +255,6 @@ def test_what_a_server_says_is_shown_without_control_characters_user_info_and_se
     shown = failure.shown(said, Credentials(password="my token").secrets())
 
     assert shown.replace("\n", "").isprintable()
-    assert len(shown) <= 2000
+    assert len(shown) <= 4000
     shown = failure.shown(said[:100], Credentials(password="my token").secrets())
     assert "https://***@example.com/x, or ***" in shown

@@ -17,8 +17,8 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.errors import RepositoryError
+from nilus.git import program
 from nilus.git import version as git_version
-from nilus.programs import process
 from nilus.repository import Checkout, Settings, base_dir, checkout, default_cache_dir
 
 Get = Callable[..., Checkout]
@@ -347,7 +347,7 @@ def test_versions_with_the_fixes_for_hostile_submodules_are_known(version: tuple
 
 def test_the_version_of_this_machines_git_is_read() -> None:
     shown = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
-    assert ".".join(map(str, git_version.check_version(process.find_git()))) in shown
+    assert ".".join(map(str, git_version.check_version(program.find_git()))) in shown
 
 
 def test_the_default_cache_is_below_the_users_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

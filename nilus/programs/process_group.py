@@ -31,7 +31,7 @@ class ProcessGroup:
 
     def __init__(self, grace_seconds: float) -> None:
         self._grace = grace_seconds
-        self._started: list[_Started] = []
+        self._started: list[subprocess.Popen[bytes]] = []
         # Taken by signal handlers too: the thread they interrupt may hold it.
         self._lock = threading.RLock()
         self._reaped = False
@@ -45,22 +45,28 @@ class ProcessGroup:
         return getattr(self._started[0], "pid", None) if self._started else None
 
     def start(
-        self, command: Sequence[str], *, environ: Mapping[str, str], folder: str, stdio: Sequence[int], fd: int
-    ) -> None:
+        self,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        folder: str,
+        stdio: Sequence[int],
+        keep_open: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
         """Start the leader. An exception that a signal handler raises meanwhile leaves it known here.
 
         Args:
             command: the argument list.
             environ: its whole environment.
             folder: its working directory.
-            stdio: descriptors that become 0, 1 and 2.
-            fd: one more descriptor it keeps, under the same number.
+            stdio: descriptors that become 0, 1 and 2, or `subprocess.PIPE` and `subprocess.DEVNULL` in their places.
+            keep_open: more descriptors it keeps, under the same numbers.
 
         Raises:
             OSError: it cannot be started.
         """
         try:
-            _Started(
+            return _Started(
                 self._started,
                 command,
                 env=environ,
@@ -68,12 +74,17 @@ class ProcessGroup:
                 stdin=stdio[0],
                 stdout=stdio[1],
                 stderr=stdio[2],
-                pass_fds=(fd,),
+                pass_fds=tuple(keep_open),
                 start_new_session=True,
             )
         except OSError:  # Popen has waited for it already
             self._started.clear()
             raise
+
+    def adopt(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        """Take a leader that something else has started, in a session of its own, and nobody has waited for."""
+        self._started.append(process)
+        return process
 
     def ended(self) -> bool:
         """Tell whether the leader has ended, without taking its exit status."""
@@ -150,7 +161,7 @@ class ProcessGroup:
 class _Started(subprocess.Popen[bytes]):
     """A Popen that is known before it starts: whatever interrupts its construction, its id is not lost."""
 
-    def __init__(self, known: list[_Started], *arguments: Any, **options: Any) -> None:
+    def __init__(self, known: list[subprocess.Popen[bytes]], *arguments: Any, **options: Any) -> None:
         known.append(self)
         super().__init__(*arguments, **options)
 
