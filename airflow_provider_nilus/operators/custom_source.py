@@ -19,9 +19,21 @@ if TYPE_CHECKING:
 
     from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
     from airflow_provider_nilus.state.store import StateStore
+    from nilus.errors import WorkflowError
     from nilus.workflow.models import Workflow
 
 Interval = str | tuple[str, str] | list[str] | None
+
+
+def _unreadable(error: Exception) -> WorkflowError:
+    from nilus.errors import WorkflowError
+
+    return WorkflowError(
+        "A template of the task cannot be rendered",
+        expected="Jinja that gives a value, out of what the run and Airflow know",
+        found=f"{type(error).__name__}: {error}",
+        remedy="correct the template in the DAG or in the workflow document",
+    )
 
 
 class NilusCustomSourceOperator(BaseOperator):
@@ -218,7 +230,25 @@ class NilusCustomSourceOperator(BaseOperator):
 
         Airflow stores the fields as they are after rendering and shows them in its UI.
         """
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        from airflow.providers.common.compat.sdk import AirflowFailException
+        from jinja2 import TemplateError
+
+        from airflow_provider_nilus.task import document_template
+        from nilus.errors import WorkflowError
+
+        others = [name for name in template_fields if name not in document_template.FIELDS]
+        try:
+            super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)
+            template = document_template.DocumentTemplate(
+                jinja_env, context, lambda value: self.render_template(value, context, jinja_env, seen_oids)
+            )
+            for name in document_template.FIELDS:
+                if value := getattr(self, name):
+                    setattr(self, name, template.document(value, seen_oids))
+        except TemplateError as error:
+            raise AirflowFailException(f"WorkflowError: {_unreadable(error)}") from error
+        except WorkflowError as error:
+            raise AirflowFailException(f"WorkflowError: {error}") from None
         for name in rendered_fields.FIELDS:
             value = getattr(self, name)
             self._rendered[name] = copy.deepcopy(value)

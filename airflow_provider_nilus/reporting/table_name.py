@@ -39,7 +39,7 @@ def table_name(address: str, dataset: str, table: str) -> TableName:
     parts = urlsplit(f"//{address.partition('://')[2]}")
     path = unquote(parts.path).strip("/")
     if known is not None and known.is_server:
-        return _in_server(known, parts.hostname or "localhost", parts.port, path, (dataset, table))
+        return _in_server(known, *_host(parts.netloc), path, (dataset, table))
     if scheme == "file":
         location = "/".join(filter(None, (path, dataset, table)))
         return TableName(f"file:///{quote(location)}", "file", f"/{location}")
@@ -52,6 +52,16 @@ def table_name(address: str, dataset: str, table: str) -> TableName:
     authority = parts.netloc.rpartition("@")[2]
     namespace = f"{scheme}://{authority}{'/' + quote(path) if path else ''}"
     return TableName(f"{namespace}/{quote(dataset)}/{quote(table)}", namespace, f"{dataset}.{table}")
+
+
+def _host(netloc: str) -> tuple[str, int | None]:
+    """Return host and port; none for a `{NAME}` in place of the port, since Airflow takes only numbers in a URI."""
+    authority = netloc.rpartition("@")[2]
+    if "{" not in authority:
+        parts = urlsplit(f"//{authority}")
+        return parts.hostname or "localhost", parts.port
+    host, _, port = authority.partition(":")
+    return host, int(port) if port.isdecimal() else None
 
 
 def _in_server(server: Scheme, host: str, port: int | None, path: str, table: tuple[str, str]) -> TableName:

@@ -40,22 +40,24 @@ def forms(secret: str) -> Iterator[str]:
 
 
 def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
-    """Return what the author gave, and what fills an address or a mask's key and is secret by its name.
+    """Return what the author gave, and what fills an address or a mask's key: none of it is ever shown.
 
     Args:
         workflow: the validated document.
         source_env: what the author gives to the source.
     """
+    from airflow_provider_nilus.child.process import child_environ
     from airflow_provider_nilus.task.repository_access import PASSWORD
     from nilus.values import mask_rule
-    from nilus.values.address import fill, names
-    from nilus.values.redaction import looks_secret
+    from nilus.values.address import fill_text, filled_values, fold
 
-    filled = names(workflow.source.address) | names(workflow.sink.address)
+    environ = child_environ(os.environ, source_env)
     return [
         *source_env.values(),
-        *(os.environ.get(name, "") for name in {PASSWORD, *filter(looks_secret, filled)}),
-        *(fill(key, {**os.environ, **source_env})[0] for key in mask_rule.keys(workflow.source.mask)),
+        os.environ.get(PASSWORD, ""),
+        *filled_values(fold(workflow.source.address), environ),
+        *filled_values(fold(workflow.sink.address), environ),
+        *(fill_text(key, environ)[0] for key in mask_rule.keys(workflow.source.mask)),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,13 +34,29 @@ class SinkAccess:
         Raises:
             WorkflowError, DestinationError: see `resolve`.
         """
+        from airflow_provider_nilus.child.process import child_environ
         from nilus.values.address import fill, fold
 
-        return self.resolve(
-            fill(fold(workflow.sink.address), {**os.environ, **self.source_env})[0],
-            region=workflow.sink.aws_region,
-            endpoint=workflow.sink.aws_endpoint,
-        )
+        written = fold(workflow.sink.address)
+        environ = child_environ(os.environ, self.source_env)
+        region, endpoint = workflow.sink.aws_region, workflow.sink.aws_endpoint
+        sink = self.resolve(fill(written, environ, where="sink.address"), region=region, endpoint=endpoint)
+        return replace(sink, display_address=self._display_address(written, sink, environ))
+
+    def _display_address(self, written: str, sink: ResolvedSink, environ: Mapping[str, str]) -> str:
+        """Return the sink's address as it may be shown: nothing that fills it is."""
+        from nilus.values.address import fill, names
+        from nilus.values.redaction import redact_address
+
+        scheme, mark, rest = written.partition("://")
+        if not names(written):
+            return sink.display_address
+        if scheme.lower() != "dataos":
+            return redact_address(written)
+        # The connection's own address is shown, and for that its id has to be known; what follows it is not filled.
+        conn_id, slash, path = rest.partition("/")
+        known = fill(f"{scheme}{mark}{conn_id}", environ, where="sink.address")
+        return self.resolve(f"{known}{slash}{path}").display_address
 
     def addresses(self, workflow: Workflow) -> tuple[str | None, ...]:
         """Return every address a run of the workflow writes to: a lakehouse's catalog and warehouse have their own."""

@@ -83,7 +83,7 @@ class LocalRun:
         fields = source.spec_fields()
         if self.limit is not None:
             fields["yield_limit"] = self.limit
-        resolved = _resolved(address.fill(address.fold(sink.address), os.environ)[0])
+        resolved = _resolved(address.fill(address.fold(sink.address), os.environ, where="sink.address"))
         return Job(
             run=Run(
                 state_key=self.state_key,

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from nilus.values import mask_rule
 from nilus.values.redaction import kind, shown
 from nilus.values.spelling import did_you_mean
+from nilus.workflow.template_values import TemplatedText
 
 DataType = Literal["text", "bigint", "bool", "timestamp", "date", "decimal", "double", "binary", "json", "time"]
 _TYPES: tuple[str, ...] = get_args(DataType)
@@ -98,6 +99,8 @@ def _data_type(value: object) -> str:
 
 def _mask_rule(value: object) -> str:
     """Check `algorithm[:parameter]`, and bring the algorithm into one spelling. The parameter is never shown."""
+    if isinstance(value, TemplatedText) and value.placeholders:
+        raise ValueError("the key's {NAME} comes out of a template; write it into the document")
     rule = mask_rule.parse(value)
     _, colon, parameter = str(value).partition(":")
     return f"{rule.algorithm}{colon}{parameter}"

@@ -10,6 +10,7 @@ import yaml
 
 from nilus.errors import WorkflowError
 from nilus.values.redaction import kind, shown
+from nilus.workflow.template_values import TemplateValues
 
 _TAG = "tag:yaml.org,2002:"
 _LONGEST_NUMBER = 4000
@@ -36,6 +37,21 @@ class _Loader(yaml.SafeLoader):
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as PyYAML has it
+
+    def __init__(self, text: str, values: TemplateValues | None = None) -> None:
+        super().__init__(text)
+        self._template_values = values
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        # Before its type is decided: a number or `true` that a template gives is one.
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if self._template_values is not None:
+            written = event.value
+            event.value = self._template_values.restored(written, is_plain=event.implicit[0])
+            if written != event.value == "<<":
+                event.tag = f"{_TAG}str"
+        node: yaml.ScalarNode = super().compose_scalar_node(anchor)
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Here and not when it is constructed: by then a `<<` may have put the keys of another mapping into the node.
@@ -75,18 +91,19 @@ _Loader.add_constructor(f"{_TAG}int", _Loader.construct_number)
 _Loader.add_constructor(f"{_TAG}float", _Loader.construct_number)
 
 
-def load_document(document: str | Mapping[str, Any] | None) -> Mapping[str, Any]:
+def load_document(document: str | Mapping[str, Any] | None, values: TemplateValues | None = None) -> Mapping[str, Any]:
     """Return the mapping a workflow document holds.
 
     Args:
         document: YAML (or JSON) text, a mapping, which is returned as it is, or None or blank text: an empty mapping.
+        values: what the templates in the text gave, where tokens stand for it.
 
     Raises:
         WorkflowError: the text is not YAML, or not one mapping, or has a key twice in one mapping.
     """
     if document is None or isinstance(document, Mapping):
         return document or {}
-    content = _load_yaml(document)
+    content = _load_yaml(document, values)
     if content is None:
         return {}
     if not isinstance(content, Mapping):
@@ -121,10 +138,10 @@ def plain(value: object, *, depth: int = 0) -> Any:
     raise ValueError(f"expected text, a number, true or false, a list or a mapping, found {kind(value)}")
 
 
-def _load_yaml(text: str) -> Any:
+def _load_yaml(text: str, values: TemplateValues | None) -> Any:
     # Neither the snippet nor the chained exception may survive: both quote the document, addresses included.
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return _Loader(text, values).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -14,6 +14,7 @@ from nilus.values.interval import parse_instant
 from nilus.values.redaction import kind, shown
 from nilus.values.spelling import did_you_mean, snake
 from nilus.workflow.sync_flags import parse_duration
+from nilus.workflow.template_values import TemplatedText
 
 Strategy = Literal["replace", "append", "merge", "delete+insert", "scd2", "none"]
 FileFormat = Literal["parquet", "jsonl", "csv", "insert_values"]
@@ -52,6 +53,16 @@ def _stripped(text: str) -> str:
 def _not_blank(text: str) -> str:
     _stripped(text)
     return text
+
+
+def written_placeholders(value: object) -> object:
+    """Refuse a `{NAME}` that a template gave: what is filled in is the document's to say, not a value's."""
+    if isinstance(value, TemplatedText) and value.placeholders:
+        raise ValueError(
+            f"holds {', '.join(value.placeholders)} out of a template, and only placeholders that the document itself "
+            "has are filled; write it into the document, or %7B and %7D for braces that belong to the address"
+        )
+    return value
 
 
 def _text_or_nothing(value: object) -> object:
@@ -140,7 +151,7 @@ def _either(words: Iterable[str]) -> str:
 
 Text = Annotated[str, BeforeValidator(_as_text), AfterValidator(_stripped)]
 OptionalText = Annotated[str | None, BeforeValidator(_text_or_nothing)]
-Address = Annotated[str, AfterValidator(_not_blank)]
+Address = Annotated[str, BeforeValidator(written_placeholders), AfterValidator(_not_blank)]
 RepositoryUrl = Annotated[str, AfterValidator(_stripped), AfterValidator(_without_user_info)]
 Reference = Annotated[str | None, BeforeValidator(_reference)]
 RelativePath = Annotated[str, BeforeValidator(_relative_path)]

@@ -34,9 +34,9 @@ def call(
 ) -> DltSource:
     """Call `nilus_source` (or `dlt_source`) of the class and make one source of what comes back.
 
-    The source gets the address as it is written, with `{NAME}` and `${NAME}` filled in from `environ`; a name that is
-    not there stays and is logged. Of the options it gets all if it takes `**kwargs`, else those it names; one that has
-    no value does not displace the default of a parameter.
+    The source gets the address as it is written, with `{NAME}` and `${NAME}` filled in from `environ`. Of the options
+    it gets all if it takes `**kwargs`, else those it names; one that has no value does not displace the default of a
+    parameter.
 
     Args:
         found: the class.
@@ -50,7 +50,8 @@ def call(
     Raises:
         SourceError: the class has no entry point, wants an argument nobody gives, raised, returned what is no source,
             or has no such resource; it names class, file and remedy, and is retryable if the source itself raised.
-        WorkflowError: an option has the name of an argument that is not an option.
+        WorkflowError: an option has the name of an argument that is not an option; the address names a variable that
+            `environ` does not have.
     """
     values = _values(found, job, interval, environ)
     name = _entry_point(found)
@@ -134,14 +135,7 @@ def _uri(written: str, environ: Mapping[str, str]) -> str:
     folded = address.fold(written)
     if folded != written:
         log.warning("source.address spans lines or has white space around it: both are taken out")
-    uri, missing = address.fill(folded, environ)
-    for name in missing:
-        log.warning(
-            "source.address has {%s}, but the environment given to the source has no such variable: it stays as it is "
-            "written (set it in source_env if it was meant to be filled in)",
-            name,
-        )
-    return uri
+    return address.fill(folded, environ, where="source.address")
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

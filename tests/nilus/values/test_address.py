@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nilus.errors import SourceError
+from nilus.errors import SourceError, WorkflowError
 from nilus.values import address
 
 
@@ -63,13 +63,35 @@ def test_a_folded_address_comes_back_on_one_line_and_nothing_else_changes(writte
     assert address.fold(written) == folded
 
 
-def test_names_are_filled_in_and_the_rest_stays() -> None:
-    environ = {"API_TOKEN": "a&b%20{OTHER}", "lower_1": "x", "OTHER": "never"}
-    written = 'custom://X?t={API_TOKEN}&u=${lower_1}&j={"a": 1}&e={}&n={1x}&p=/v/{id}/{id}&k=$OTHER'
-    filled, missing = address.fill(written, environ)
-    assert filled == 'custom://X?t=a&b%20{OTHER}&u=x&j={"a": 1}&e={}&n={1x}&p=/v/{id}/{id}&k=$OTHER'
-    assert missing == ["id"]
+ENVIRON = {"KEY": "s3cr3t-key+&/=x", "HOST": "db:5432", "FOLDER": "a b/c?d", "WHOLE": "s3://b/c?d=e", "EMPTY": ""}
 
 
-def test_a_name_set_to_nothing_is_filled_in_with_nothing() -> None:
-    assert address.fill("custom://X?t={EMPTY}", {"EMPTY": ""}) == ("custom://X?t=", [])
+@pytest.mark.parametrize(
+    ("written", "filled"),
+    [
+        ("custom://X?key={KEY}&n=1", "custom://X?key=s3cr3t-key%2B%26%2F%3Dx&n=1"),
+        ("custom://X#token=${KEY}", "custom://X#token=s3cr3t-key%2B%26%2F%3Dx"),
+        ("postgresql://u:{KEY}@{HOST}/d", "postgresql://u:s3cr3t-key%2B%26%2F%3Dx@db:5432/d"),
+        ("duckdb:///{FOLDER}/x.duckdb", "duckdb:///a%20b/c%3Fd/x.duckdb"),
+        ("{WHOLE}", "s3://b/c?d=e"),
+        ("custom://X?t={EMPTY}", "custom://X?t="),
+        ('custom://X?j={"a": 1}&e={}&n={1x}&k=$OTHER', 'custom://X?j={"a": 1}&e={}&n={1x}&k=$OTHER'),
+    ],
+)
+def test_a_value_is_encoded_for_the_part_of_the_address_it_fills(written: str, filled: str) -> None:
+    assert address.fill(written, ENVIRON, where="source.address") == filled
+
+
+def test_a_value_is_not_looked_at_for_further_names() -> None:
+    environ = {"A": "{OTHER}", "OTHER": "never"}
+    assert address.fill("custom://X?a={A}", environ, where="source.address") == "custom://X?a=%7BOTHER%7D"
+
+
+def test_a_name_that_the_environment_lacks_is_refused_for_good() -> None:
+    with pytest.raises(WorkflowError, match=r"source.address: \{id\} cannot be filled in") as caught:
+        address.fill("custom://X?p=/v/{id}", ENVIRON, where="source.address")
+    assert not caught.value.retryable
+
+
+def test_a_text_that_is_no_address_is_filled_as_it_is() -> None:
+    assert address.fill_text("{KEY}-{GONE}", ENVIRON) == ("s3cr3t-key+&/=x-{GONE}", ["GONE"])

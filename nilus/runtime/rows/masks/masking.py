@@ -75,7 +75,7 @@ def _algorithms(masks: Mapping[str, str], environ: Mapping[str, str]) -> dict[st
 
 
 def _key(column: str, written: str, environ: Mapping[str, str]) -> str:
-    key, missing = address.fill(written, environ)
+    key, missing = address.fill_text(written, environ)
     empty = [name for name in sorted(address.names(written)) if name not in missing and not environ[name]]
     if missing or empty:
         name = (missing or empty)[0]

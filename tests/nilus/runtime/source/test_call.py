@@ -66,25 +66,17 @@ def test_the_uri_arrives_exactly_as_it_is_written(repository, address: str) -> N
     assert got(repository, EVERYTHING, address)["uri"] == address
 
 
-def test_environment_names_in_the_address_are_filled_in_from_the_sources_environment(
+def test_environment_names_in_the_address_are_filled_in_from_the_sources_environment_alone(
     repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ONLY_IN_THE_WORKER", "x")
-    address = "custom://Echo?t={API_TOKEN}&u=${USER_1}&w={ONLY_IN_THE_WORKER}"
     environ = {"API_TOKEN": "a%2Fb&c", "USER_1": "me"}
-    assert got(repository, EVERYTHING, address, environ=environ)["uri"] == (
-        "custom://Echo?t=a%2Fb&c&u=me&w={ONLY_IN_THE_WORKER}"
-    )
-
-
-def test_a_name_that_the_environment_does_not_have_stays_and_is_logged(
-    repository, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        uri = got(repository, EVERYTHING, "custom://Echo?path=/v1/{id}&t={TOKEN}", environ={"TOKEN": "geheim"})["uri"]
-    assert uri == "custom://Echo?path=/v1/{id}&t=geheim"
-    assert "{id}" in caplog.text
-    assert "geheim" not in caplog.text
+    address = "custom://Echo?t={API_TOKEN}&u=${USER_1}"
+    assert got(repository, EVERYTHING, address, environ=environ)["uri"] == "custom://Echo?t=a%252Fb%26c&u=me"
+    monkeypatch.setenv("ONLY_IN_THE_WORKER", "x")
+    with pytest.raises(WorkflowError, match="ONLY_IN_THE_WORKER") as caught:
+        got(repository, EVERYTHING, f"{address}&w={{ONLY_IN_THE_WORKER}}", environ=environ)
+    assert not caught.value.retryable
+    assert "a%2Fb" not in str(caught.value)
 
 
 def test_white_space_around_the_address_and_its_folds_are_taken_out_with_a_warning(
