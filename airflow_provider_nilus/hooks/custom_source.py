@@ -287,8 +287,9 @@ class NilusHook(BaseHook):
     def _run_child(self, job: Job, turn: Turn, environment: Environment) -> Loaded | None:
         """Run the child; None if it has to be run again, from another record."""
         from airflow_provider_nilus.child.event_handler import Conversation
-        from airflow_provider_nilus.child.process import ChildProcess, child_environ
+        from airflow_provider_nilus.child.process import ChildProcess
         from airflow_provider_nilus.child.supervisor import Supervisor
+        from airflow_provider_nilus.task.child_environment import child_environ
         from nilus.errors import ProcessError, StateConflict
 
         conversation = Conversation(turn, self.outcome, self._packages, self.log.info)

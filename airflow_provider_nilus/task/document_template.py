@@ -25,10 +25,11 @@ class DocumentTemplate:
     """
 
     def __init__(self, env: jinja2.Environment, context: Context, render: Callable[[Any], Any]) -> None:
+        from airflow_provider_nilus.task.template_compiler import finalize_output
         from nilus.workflow.template_values import TemplateValues
 
         self._values = TemplateValues()
-        self._env = env.overlay(finalize=self._values.token)
+        self._env = finalize_output(env, self._values.token)
         self._context = context
         self._render = render
 

@@ -46,7 +46,7 @@ def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
         workflow: the validated document.
         source_env: what the author gives to the source.
     """
-    from airflow_provider_nilus.child.process import child_environ
+    from airflow_provider_nilus.task.child_environment import child_environ
     from airflow_provider_nilus.task.repository_access import PASSWORD
     from nilus.values import mask_rule
     from nilus.values.address import fill_text, filled_values, fold

@@ -34,7 +34,7 @@ class SinkAccess:
         Raises:
             WorkflowError, DestinationError: see `resolve`.
         """
-        from airflow_provider_nilus.child.process import child_environ
+        from airflow_provider_nilus.task.child_environment import child_environ
         from nilus.values.address import fill, fold
 
         written = fold(workflow.sink.address)

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_nilus.child.process import ChildProcess, child_environ
+from airflow_provider_nilus.child.process import ChildProcess
+from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.errors import NilusError
 from nilus.protocol.job import Job
 

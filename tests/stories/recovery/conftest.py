@@ -22,10 +22,11 @@ from file_lake import FileLake
 from kill_table import KILLED
 from lake_reader import LakeReader
 
-from airflow_provider_nilus.child.process import ChildProcess, child_environ
+from airflow_provider_nilus.child.process import ChildProcess
 from airflow_provider_nilus.state.package_store import PackageStore
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.record_session import Turn
+from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.environment import Environment
 from nilus.errors import NilusError
 from nilus.protocol.events import Adopted, Loaded, PackageRequest, Question

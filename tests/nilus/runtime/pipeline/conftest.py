@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_nilus.child.process import ChildProcess, child_environ
+from airflow_provider_nilus.child.process import ChildProcess
+from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.protocol.events import Event, Loaded
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from file_lake import FileLake
 
-from airflow_provider_nilus.child.process import ChildProcess, child_environ
+from airflow_provider_nilus.child.process import ChildProcess
+from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.protocol.events import Loaded
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from airflow_provider_nilus.child.process import child_environ
+from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.errors import WorkflowError
 
 SECRET = "correct-horse-battery"
