@@ -1,4 +1,4 @@
-# make install | demo | test | soak | matrix | lint | format | bench | docs | pins | clean
+# make install | demo | test | soak | matrix | resolve | lint | format | bench | docs | pins | clean
 #
 # Needs Python 3.11 or newer, git and make. Everything else goes into .venv in this checkout.
 
@@ -32,7 +32,7 @@ MATRIX_ARGS ?=
 # A user's own settings must not decide what is installed where.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test soak matrix lint format bench docs pins clean system-packages
+.PHONY: help install demo test soak matrix resolve lint format bench docs pins clean system-packages
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -76,9 +76,13 @@ test: lint system-packages
 soak: install system-packages
 	$(VENV_PYTHON) -m pytest -m soak --timeout=0 $(PYTEST_ARGS)
 
-# The main tests on each version of Airflow, and what resolves for which Python: `make matrix MATRIX_ARGS=--resolve`.
+# The main tests on each version of Airflow.
 matrix: install system-packages
-	$(VENV_PYTHON) requirements/matrix.py $(MATRIX_ARGS)
+	$(VENV_PYTHON) -m matrix $(MATRIX_ARGS)
+
+# What resolves: under the constraint files of managed Airflows, and for each Airflow and Python beside other providers.
+resolve: install
+	$(VENV_PYTHON) -m matrix --resolve $(MATRIX_ARGS)
 
 lint: install
 	$(VENV_PYTHON) -m ruff check .
@@ -100,7 +104,7 @@ docs: install
 pins: install
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 	  --extra all --group dev pyproject.toml --output-file $(PINS)
-	$(VENV_PYTHON) requirements/matrix.py --pins
+	$(VENV_PYTHON) -m matrix --pins
 
 system-packages:
 	@requirements/system-packages

@@ -6,9 +6,14 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from packaging.version import Version
+
+from airflow_provider_nilus.task.ssh_options import ssh_environment
 
 if TYPE_CHECKING:
     from airflow.providers.git.hooks.git import GitHook
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 USERNAME, PASSWORD = "GITSYNC_USERNAME", "GITSYNC_PASSWORD"
 
+_GITHUB_APP = ("github_app_id", "github_installation_id")
 _PORTS = {"https": 443, "http": 80}
 # Statuses of GitHub's API that are the same at the next try.
 _REFUSED = frozenset({400, 401, 403, 404, 422})
@@ -160,16 +166,25 @@ class RepositoryAccess:
             return
         # Airflow hides the private key itself; nothing prints it.
         passphrase = str(extra.get("private_key_passphrase") or "")
-        hidden = (passphrase,) if passphrase else ()
-        token = {"AIRFLOW_GIT_TOKEN": connection.password or ""}
-        known = Credentials(environ=token, origin=_named(conn_id), hidden=hidden)
+        known = Credentials(
+            username=connection.login,
+            password=connection.password or None,
+            origin=_named(conn_id),
+            hidden=(passphrase,) if passphrase else (),
+        )
+        is_app = any(extra.get(name) for name in _GITHUB_APP)
         with ExitStack() as stack:
             try:
-                hook = _git_hook(conn_id, url, host_keys=extra.get("strict_host_key_checking"))
-                stack.enter_context(hook.configure_hook_env())
+                if is_app:
+                    hook = _git_hook(conn_id, url)
+                    stack.enter_context(hook.configure_hook_env())
+                    made = Credentials(environ=dict(hook.env), origin=_named(conn_id), hidden=known.hidden)
+                else:
+                    environ = stack.enter_context(ssh_environment(extra))
+                    made = replace(known, environ=environ)
             except Exception as problem:  # noqa: BLE001 # GitHub's client library, which need not be here, has its own
                 raise _connection_failure(problem, conn_id, known.secrets()) from None
-            yield self._masked(Credentials(environ=dict(hook.env), origin=_named(conn_id), hidden=hidden))
+            yield self._masked(made)
 
     def _connection(self, conn_id: str) -> Connection:
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -196,18 +211,33 @@ def _named(conn_id: str) -> str:
     return f"the Airflow connection {conn_id!r}"
 
 
-def _git_hook(conn_id: str, url: str, *, host_keys: Any) -> GitHook:
-    """Make Airflow's own hook; a server whose host key is not known is trusted only if the connection says so."""
+def _git_hook(conn_id: str, url: str) -> GitHook:
+    """Make Airflow's own hook, which asks GitHub for the token of an App.
+
+    Raises:
+        ValueError: the provider is missing, or so old that it writes the token into the repository's address.
+    """
+    installed = _git_provider()
+    if installed is None or Version(installed) < Version("1.0"):
+        found = f"version {installed}" if installed else "nothing"
+        raise ValueError(
+            "a GitHub App needs apache-airflow-providers-git[github]>=1.0, whose hook asks GitHub for the token; "
+            f"installed is {found}. Before 1.0 the hook writes the token into the repository's address, and so into "
+            ".git/config and error messages: Nilus does not use it. Install 1.0, or give the connection a token."
+        )
     from airflow.providers.git.hooks.git import GitHook
 
     with warnings.catch_warnings():
-        # About its default for host keys, which is not ours.
+        # About its default for host keys, which no GitHub App uses.
         warnings.simplefilter("ignore")
-        hook = GitHook(git_conn_id=conn_id, repo_url=url)
-    if not host_keys or host_keys == "ask":
-        # There is nobody to ask.
-        hook.strict_host_key_checking = "yes"
-    return hook
+        return GitHook(git_conn_id=conn_id, repo_url=url)
+
+
+def _git_provider() -> str | None:
+    try:
+        return version("apache-airflow-providers-git")
+    except PackageNotFoundError:
+        return None
 
 
 def _check_server(connection: Connection, url: str) -> None:
@@ -255,6 +285,6 @@ def _connection_failure(problem: Exception, conn_id: str, secrets: list[str]) ->
         f"The Airflow connection {conn_id!r} cannot be used for the repository.",
         expected="a token as its password; or a key, or a GitHub App, in its extra",
         found=f"{type(problem).__name__}: {words}" if words else type(problem).__name__,
-        remedy="Correct the connection: Airflow's git provider describes its fields.",
+        remedy="Correct the connection: docs/repositories.md lists its fields.",
         retryable=from_github or from_network,
     )

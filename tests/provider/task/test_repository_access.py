@@ -16,6 +16,7 @@ from deployment_fixture import Deployment
 from git_fixture import GitRepository
 
 from airflow_provider_nilus.hooks.custom_source import NilusHook
+from airflow_provider_nilus.task import repository_access
 from airflow_provider_nilus.task.settings import deployment_settings
 from nilus.errors import NilusError, RepositoryError, WorkflowError
 from nilus.repository import Checkout
@@ -352,6 +353,35 @@ def test_a_github_app_without_the_client_library_is_an_error_that_names_the_extr
         materialise(git_server.url(), git_conn_id="my_git")
     assert "apache-airflow-providers-git[github]" in caught.value.found
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("installed", [None, "0.4.2"])
+def test_a_github_app_without_the_provider_or_with_one_that_writes_tokens_into_addresses_is_refused(
+    git_server: Any,
+    materialise: Materialise,
+    github: Callable[..., FakeGitHub],
+    monkeypatch: pytest.MonkeyPatch,
+    installed: str | None,
+) -> None:
+    fake = github("token")
+    monkeypatch.setattr(repository_access, "_git_provider", lambda: installed)
+
+    with pytest.raises(RepositoryError, match="'my_git' cannot be used") as caught:
+        materialise(git_server.url(), git_conn_id="my_git")
+    assert "apache-airflow-providers-git[github]>=1.0" in caught.value.found
+    assert (installed or "nothing") in caught.value.found
+    assert fake.asked == []
+    assert git_server.requests == []
+
+
+@pytest.mark.parametrize("conn_type", ["git", "nilus_repository"])
+def test_a_token_needs_no_git_provider(
+    private: Any, materialise: Materialise, connect: Connect, monkeypatch: pytest.MonkeyPatch, conn_type: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.git.hooks.git", None)
+    connect(conn_type=conn_type, login=USER, password=TOKEN)
+
+    assert materialise(private.url(), git_conn_id="my_git").commit
 
 
 # ------------------------------------------------------------------------------------------------- settings

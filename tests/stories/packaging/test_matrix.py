@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
+import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
+
+from matrix import environments, resolution, runs, table
 
 
-@pytest.fixture
-def matrix(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module; its folder is a temporary one."""
-    spec = importlib.util.spec_from_file_location("nilus_matrix", checkout / "requirements" / "matrix.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "HOME", tmp_path / ".matrix")
-    return module
-
-
-def test_every_version_has_its_own_list_which_pins_it(matrix: ModuleType) -> None:
-    for airflow, constraints in matrix.AIRFLOW.items():
-        lines = matrix.pinned_list(airflow).read_text().splitlines()
+def test_every_version_has_its_own_list_which_pins_it() -> None:
+    for airflow, constraints in environments.AIRFLOW.items():
+        lines = environments.pinned_list(airflow).read_text().splitlines()
         assert {f"apache-airflow=={airflow}", *constraints} <= set(lines)
 
 
-def test_what_is_run_and_what_is_left_out_is_there(matrix: ModuleType, checkout: Path) -> None:
-    chosen = matrix.tests()
+def test_what_is_run_and_what_is_left_out_is_there(checkout: Path) -> None:
+    chosen = runs.tests()
     assert {"tests/provider", "tests/stories"} <= set(chosen)
     assert all((checkout / path.removeprefix("--ignore=")).exists() for path in chosen)
+
+
+@pytest.mark.parametrize("target", resolution.constrained_targets(), ids=lambda target: target.airflow)
+def test_every_extra_resolves_under_the_constraints_of_a_managed_airflow(
+    target: resolution.Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (environments, resolution):
+        monkeypatch.setattr(module, "HOME", tmp_path)
+    found = resolution.Resolver(ask_pip=False).packages(target, "all", resolution.BESIDE)
+    if isinstance(found, str) and "Failed to fetch" in found:
+        pytest.skip(f"the package index cannot be reached: {found}")
+    assert isinstance(found, int), found
+
+
+def test_airflow_s_git_provider_is_no_dependency(checkout: Path) -> None:
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    asked = [project["dependencies"], *project["optional-dependencies"].values()]
+    assert "apache-airflow-providers-git" not in {Requirement(line).name for lines in asked for line in lines}
 
 
 REPORT = """<testsuites><testsuite>
@@ -46,23 +52,25 @@ REPORT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
-def test_a_test_counts_once_and_by_its_last_try(matrix: ModuleType, tmp_path: Path) -> None:
+def test_a_test_counts_once_and_by_its_last_try(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(REPORT)
-    counts, failures = matrix.outcomes(report)
+    counts, failures = runs.outcomes(report)
     assert counts == {"passed": 2, "failed": 2, "skipped": 1}
     assert failures == ("a::breaks", "a::fails")
 
 
-def test_a_table_keeps_the_rows_of_other_versions(matrix: ModuleType) -> None:
-    def row(airflow: str, passed: int) -> object:
-        return matrix.Tested(airflow, "3.11.7", "main", passed, failed=0, skipped=0, seconds=1)
+def test_a_table_keeps_the_rows_of_other_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "HOME", tmp_path)
 
-    matrix.write("tests", [row("3.2.2", 1), row("3.1.8", 2)])
-    matrix.write("tests", [row("3.2.2", 3)])
-    rows = json.loads((matrix.HOME / "tests.json").read_text())
+    def row(airflow: str, passed: int) -> object:
+        return runs.Tested(airflow, "3.11.7", "main", passed, failed=0, skipped=0, seconds=1)
+
+    table.write("tests", [row("3.2.2", 1), row("3.1.8", 2)])
+    table.write("tests", [row("3.2.2", 3)])
+    rows = json.loads((environments.HOME / "tests.json").read_text())
     assert [(row["airflow"], row["passed"]) for row in rows] == [("3.1.8", 2), ("3.2.2", 3)]
-    assert (matrix.HOME / "tests.md").read_text().splitlines() == [
+    assert (environments.HOME / "tests.md").read_text().splitlines() == [
         "| airflow | python | tests | passed | failed | skipped | seconds | failures |",
         "|---|---|---|---|---|---|---|---|",
         "| 3.1.8 | 3.11.7 | main | 2 | 0 | 0 | 1 | none |",

@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 LINE = re.compile(r"(?P<name>[a-z0-9]+(-[a-z0-9]+)*)==(?P<version>[A-Za-z0-9.+!]+)(?: ; (?P<marker>.+))?")
 
 
-LISTS = sorted((Path(__file__).resolve().parents[3] / "requirements").glob("*.txt"))
+ROOT = Path(__file__).resolve().parents[3]
+LISTS = sorted([*(ROOT / "requirements").glob("*.txt"), *(ROOT / "matrix" / "pins").glob("*.txt")])
 
 
 @pytest.fixture(scope="module", params=LISTS, ids=[file.stem for file in LISTS])
