@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema.utils import get_write_disposition
 from dlt.extract import DltSource
 
@@ -24,6 +23,7 @@ from nilus.runtime.columns import batching
 from nilus.runtime.columns.pandas_import import without_pandas
 from nilus.runtime.engine import failures, pipeline_state, stored_schema
 from nilus.runtime.engine.context import config_values, isolated, scheduled, write_files
+from nilus.runtime.engine.internals.normalizer import copy_load_id_to_child_tables
 from nilus.runtime.engine.progress import ProgressCollector
 from nilus.runtime.engine.source_failures import explained
 from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
@@ -235,8 +235,7 @@ def _reloadable(run: Loading) -> set[str]:
 
 def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
     """Extract and normalize; return the rows of each table, and the load ids."""
-    propagate_load_id: Any = {"propagation": {"root": {"_dlt_load_id": "_dlt_load_id"}}}
-    DataItemNormalizer.update_normalizer_config(run.source.schema, propagate_load_id)
+    copy_load_id_to_child_tables(run.source.schema)
     page_size = min(run.job.source.page_size, run.sink.file_rows)
     with batching.batched(
         run.source, run.job.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer

@@ -11,16 +11,14 @@ import gc
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any, Final
+from typing import Final
 
-from dlt.common.data_writers import writers
-from dlt.common.json import json
-from dlt.extract import DltSource, extract, storage
-from dlt.normalize import worker
+from dlt.extract import DltSource
 
 from nilus.runtime.columns.chunk_files import BoundedStorage, ColumnWriter, TableWriter
 from nilus.runtime.columns.column_normalizer import ColumnNormalizer
 from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
+from nilus.runtime.engine.internals import stand_ins
 
 log = logging.getLogger("nilus")
 
@@ -55,22 +53,22 @@ def batched(
     if mode == OFF:
         own = table_writer is not TableWriter
         with (
-            _item(writers.WRITER_SPECS, table_writer.writer_spec(), table_writer) if own else nullcontext(),
-            _attribute(extract, "PipeIterator", RowListIterator),
+            stand_ins.as_writer(table_writer) if own else nullcontext(),
+            stand_ins.as_item_iterator(RowListIterator),
         ):
             yield
         return
-    by_column = file_format == "parquet" and json._impl_name == "orjson"
+    by_column = file_format == "parquet" and stand_ins.is_json_orjson()
     settings = {"resources": resources_in_lists(source), "page_size": page_size, "defers_sets": by_column}
     iterator = type("SourceRowLists", (RowListIterator,), settings)
     with ExitStack() as stack:
         stack.enter_context(_seldom_collected())
-        stack.enter_context(_attribute(extract, "PipeIterator", iterator))
+        stack.enter_context(stand_ins.as_item_iterator(iterator))
         if by_column:
-            stack.enter_context(_attribute(storage, "ExtractorItemStorage", BoundedStorage))
-            stack.enter_context(_attribute(worker, "JsonLItemsNormalizer", ColumnNormalizer))
-            stack.enter_context(_item(writers.WRITER_SPECS, ColumnWriter.writer_spec(), ColumnWriter))
-            stack.enter_context(_item(writers.WRITER_SPECS, table_writer.writer_spec(), table_writer))
+            stack.enter_context(stand_ins.as_row_storage(BoundedStorage))
+            stack.enter_context(stand_ins.as_row_normalizer(ColumnNormalizer))
+            stack.enter_context(stand_ins.as_writer(ColumnWriter))
+            stack.enter_context(stand_ins.as_writer(table_writer))
         else:
             log.info("Rows are normalized one by one: load files are %s, not parquet", file_format or "of dlt's choice")
         yield
@@ -92,23 +90,3 @@ def _seldom_collected() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
-
-
-@contextmanager
-def _attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextmanager
-def _item(owner: dict[Any, Any], key: Any, value: Any) -> Iterator[None]:
-    before = owner[key]
-    owner[key] = value
-    try:
-        yield
-    finally:
-        owner[key] = before

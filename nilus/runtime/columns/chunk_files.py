@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from dlt.common.data_writers.writers import (
-    DataWriter,
-    FileWriterSpec,
-    ParquetDataWriter,
-    TypedJsonlListWriter,
-)
 from dlt.common.schema.typing import TColumnSchema
-from dlt.extract.storage import ExtractorItemStorage
 
 from nilus.runtime.columns.column_chunk import ColumnChunk
 from nilus.runtime.columns.pandas_import import without_pandas
 from nilus.runtime.columns.raw_column import NotRows, typed_json
+from nilus.runtime.engine.internals.stand_ins import ExtractorItemStorage
+from nilus.runtime.engine.internals.writers import (
+    DataWriter,
+    FileWriterSpec,
+    ParquetDataWriter,
+    TypedJsonlListWriter,
+    holds_items,
+    write_held_items,
+)
 
 BUFFER_BYTES = 12_000_000
 """Rows are written when they take about as much memory, even if they are fewer than page-size."""
@@ -33,7 +35,10 @@ _NESTING = frozenset({dict, list, tuple})
 
 
 class ColumnWriter(TypedJsonlListWriter):
-    """Writes extracted rows by column, and those that do not fit as dlt does: a line of JSON."""
+    """Writes extracted rows by column, and those that do not fit as dlt does: a line of JSON.
+
+    A subclass: `_f`, the open file, is dlt's.
+    """
 
     def write_data(self, items: Sequence[Any]) -> None:
         """Write rows as one chunk; called by dlt."""
@@ -56,6 +61,8 @@ class TableWriter(ParquetDataWriter):
 
     Where the file is kept, each table is a row group. Where it is only loaded from, and so is not compressed,
     tables are collected to larger ones: each group costs its reader as much as many rows do.
+
+    A subclass: `_f`, the open file, `_caps` and `_create_writer` are dlt's.
 
     Attributes:
         group_rows, group_bytes: of such a group, at most.
@@ -192,12 +199,12 @@ class BoundedStorage(ExtractorItemStorage):
         else:
             self._items[name] = self._items.get(name, -1) + 1
             size = 0 if self._items[name] % _SAMPLED else estimated_bytes([item]) * _SAMPLED
-        if not writer._buffered_items_count:
+        if not holds_items(writer):
             self._bytes[name] = 0
             return count
         self._bytes[name] = self._bytes.get(name, 0) + size
         if self._bytes[name] > BUFFER_BYTES:
-            writer._flush_items()
+            write_held_items(writer)
             self._bytes[name] = 0
         return count
 

@@ -14,12 +14,10 @@ from typing import IO, Any
 
 import orjson
 from dlt.common.json import json, may_have_pua
-from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema import TSchemaUpdate
 from dlt.common.schema.typing import TColumnName
 from dlt.common.schema.utils import has_table_seen_data, is_nullable_column
 from dlt.common.time import get_context_timezone_name
-from dlt.normalize.items_normalizers.jsonl import JsonLItemsNormalizer
 
 from nilus.runtime.columns import raw_column
 from nilus.runtime.columns.chunk_files import BUFFER_BYTES, TableWriter
@@ -27,6 +25,10 @@ from nilus.runtime.columns.column_chunk import MAGIC, ColumnChunk
 from nilus.runtime.columns.raw_column import RawColumn
 from nilus.runtime.columns.row_ids import random_ids
 from nilus.runtime.columns.typed_column import NotColumnar, Target, typed_column
+from nilus.runtime.engine.internals import normalizer as row_normalizer
+from nilus.runtime.engine.internals.normalizer import DataItemNormalizer
+from nilus.runtime.engine.internals.stand_ins import JsonLItemsNormalizer
+from nilus.runtime.engine.internals.writers import write_held_items
 
 log = logging.getLogger("nilus")
 
@@ -34,7 +36,10 @@ _INTERNAL_PREFIX = "_dlt_"
 
 
 class ColumnNormalizer(JsonLItemsNormalizer):
-    """Stands in for dlt's normalizer of rows; reads what `ColumnWriter` wrote."""
+    """Stands in for dlt's normalizer of rows; reads what `ColumnWriter` wrote.
+
+    A subclass: what it uses of `self` that begins with an underscore and is not defined here is dlt's.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -70,14 +75,37 @@ class ColumnNormalizer(JsonLItemsNormalizer):
             update = self._normalize_chunk(table_name, json.loadb(part), may_have_pua(part), False)
             self._write_out(len(part))
             return update
-        before = _Before.of(self, table_name)
+        before = self._before(table_name)
         try:
             return self._normalize_columns(table_name, part)
         except NotColumnar as reason:
-            before.restore(self)
+            self._restore(before)
             self._tell(table_name, str(reason))
         rows, marked = part.typed_rows()
         return self._normalize_chunk(table_name, rows, marked, False)
+
+    def _before(self, table_name: str) -> _Before:
+        null_only = self._null_only_columns.get(table_name)
+        return _Before(
+            table_name,
+            deepcopy(self.schema.tables.get(table_name)),
+            None if null_only is None else set(null_only),
+            set(self._filtered_tables),
+            deepcopy(self._filtered_tables_columns),
+        )
+
+    def _restore(self, before: _Before) -> None:
+        """Undo what dlt was shown: rows in between may have made columns of their own, which come first then."""
+        schema, name = self.schema, before.table_name
+        if before.table is not None and schema.tables[name] != before.table:
+            schema.tables[name] = before.table
+            self._column_schemas.pop(name, None)
+            schema.data_item_normalizer.extend_table(name)
+        self._filtered_tables = before.filtered_tables
+        self._filtered_tables_columns = before.filtered_columns
+        self._null_only_columns.pop(name, None)
+        if before.null_only is not None:
+            self._null_only_columns[name] = before.null_only
 
     def _tell(self, table_name: str, reason: str) -> None:
         if (table_name, reason) not in self._told and not table_name.startswith(_INTERNAL_PREFIX):
@@ -137,7 +165,7 @@ class ColumnNormalizer(JsonLItemsNormalizer):
             raise NotColumnar("load files that are not parquet")
         if table_name not in self.schema.tables:
             raise NotColumnar("no hints of the table")
-        if self.schema._compiled_excludes:
+        if row_normalizer.excludes_columns(self.schema):
             raise NotColumnar("excluded columns")
         if self._filtered_tables or self._filtered_tables_columns.get(table_name):
             raise NotColumnar("rows or values that the schema contract discards")
@@ -147,7 +175,7 @@ class ColumnNormalizer(JsonLItemsNormalizer):
         )
         if any(column is not None and column.get("data_type", "text") != "text" for column in own):
             raise NotColumnar("ids that are no texts")
-        if normalizer._get_root_row_id_type(table_name) != "random":
+        if not row_normalizer.has_random_ids(normalizer, table_name):
             raise NotColumnar("ids made of each row's values, as scd2, upsert and insert-only need them")
         return normalizer
 
@@ -157,16 +185,15 @@ class ColumnNormalizer(JsonLItemsNormalizer):
         Raises:
             NotColumnar: a name is taken, or nested values become columns or tables of their own.
         """
-        level = normalizer._get_table_nesting_level(table_name, normalizer.max_nesting)
+        limit = row_normalizer.nesting_limit(normalizer, table_name)
         columns: dict[str, RawColumn] = {}
         for key, raw in chunk.columns.items():
-            plain = key and not key.isspace()
-            name = normalizer._normalize_identifier(key) if plain else normalizer.EMPTY_KEY_IDENTIFIER
+            name = row_normalizer.column_name(normalizer, key)
             if name in columns:
                 raise NotColumnar("two keys that become the same column")
             if name.startswith(_INTERNAL_PREFIX) or name in (normalizer.c_dlt_id, normalizer.c_dlt_load_id):
                 raise NotColumnar("a column with a name of dlt's own")
-            if _holds_nested(raw) and not normalizer._is_nested_type(table_name, name, level):
+            if _holds_nested(raw) and not row_normalizer.is_nested_type(normalizer, table_name, name, limit):
                 raise NotColumnar("nested values that become columns or tables: max-table-nesting is above 0")
             columns[name] = raw
         return columns
@@ -201,7 +228,7 @@ class ColumnNormalizer(JsonLItemsNormalizer):
             self._held_bytes = 0
             for writer in self.item_storage.buffered_writers.values():
                 if not writer.closed:
-                    writer._flush_items()
+                    write_held_items(writer)
 
 
 @dataclass(frozen=True)
@@ -213,30 +240,6 @@ class _Before:
     null_only: set[str] | None
     filtered_tables: set[str]
     filtered_columns: Any
-
-    @classmethod
-    def of(cls, normalizer: ColumnNormalizer, table_name: str) -> _Before:
-        null_only = normalizer._null_only_columns.get(table_name)
-        return cls(
-            table_name,
-            deepcopy(normalizer.schema.tables.get(table_name)),
-            None if null_only is None else set(null_only),
-            set(normalizer._filtered_tables),
-            deepcopy(normalizer._filtered_tables_columns),
-        )
-
-    def restore(self, normalizer: ColumnNormalizer) -> None:
-        """Undo what dlt was shown: rows in between may have made columns of their own, which come first then."""
-        schema = normalizer.schema
-        if self.table is not None and schema.tables[self.table_name] != self.table:
-            schema.tables[self.table_name] = self.table
-            normalizer._column_schemas.pop(self.table_name, None)
-            schema.data_item_normalizer.extend_table(self.table_name)
-        normalizer._filtered_tables = self.filtered_tables
-        normalizer._filtered_tables_columns = self.filtered_columns
-        normalizer._null_only_columns.pop(self.table_name, None)
-        if self.null_only is not None:
-            normalizer._null_only_columns[self.table_name] = self.null_only
 
 
 def _parts(file: IO[bytes]) -> Iterator[bytes | ColumnChunk]:

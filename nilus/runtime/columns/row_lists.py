@@ -19,8 +19,6 @@ from itertools import islice
 from typing import Any, ClassVar, Final
 
 from dlt.common.exceptions import PipelineException
-from dlt.common.normalizers.json.helpers import normalize_table_identifier
-from dlt.common.utils import get_callable_name
 from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import (
     DltSourceException,
@@ -29,14 +27,21 @@ from dlt.extract.exceptions import (
     PipeException,
     ResourceExtractionError,
 )
-from dlt.extract.incremental import IncrementalResourceWrapper
-from dlt.extract.items import DataItemWithMeta, ResolvablePipeItem, SourcePipeItem
-from dlt.extract.pipe import ForkPipe, Pipe
-from dlt.extract.pipe_iterator import PipeIterator
 
 from nilus.runtime.columns.chunk_files import estimated_bytes
-from nilus.runtime.columns.hints_of_rows import HintsOfRows
 from nilus.runtime.columns.snapshot import named_like, runs_in_background, snapshot, snapshots
+from nilus.runtime.engine.internals.hints import HintsOfRows, hints_now, normalize_table_identifier, table_variants
+from nilus.runtime.engine.internals.resources import IncrementalResourceWrapper
+from nilus.runtime.engine.internals.stand_ins import PipeIterator
+from nilus.runtime.engine.internals.steps import (
+    DataItemWithMeta,
+    ForkPipe,
+    Pipe,
+    ResolvablePipeItem,
+    SourcePipeItem,
+    get_callable_name,
+    steps_behind_generator,
+)
 from nilus.runtime.rows.reading.incremental import Cursor
 from nilus.runtime.rows.reading.window import Window
 from nilus.runtime.rows.steps.column_names import OneName
@@ -83,7 +88,7 @@ def _tables(resource: DltResource, source: DltSource) -> set[str] | None:
     if not isinstance(resource.table_name, str):
         return None
     normalize = partial(normalize_table_identifier, source.schema, source.schema.naming)
-    return {normalize(name) for name in (resource.table_name, *resource._hints_variants)}
+    return {normalize(name) for name in (resource.table_name, *table_variants(resource))}
 
 
 class RowListIterator(PipeIterator):
@@ -176,16 +181,16 @@ class _RowLists:
         self._turns = turns or _Turns(0)
         self._turns_left = self._turns.first
         self._last = len(pipe) - 1
-        steps = list(enumerate(pipe.steps))[pipe._gen_idx + 1 :]
+        steps = steps_behind_generator(pipe)
         whole = len(steps)
         while whole and _takes_lists(steps[whole - 1][1]):
             whole -= 1
-        self._steps: list[tuple[int, Callable[..., Any]]] = steps[:whole]  # type: ignore[assignment]
+        self._steps: list[tuple[int, Callable[..., Any]]] = steps[:whole]
         """What is done to each item as it comes."""
         self._list_steps: list[tuple[int, Callable[..., Any]]] = [
-            (number, step)  # type: ignore[misc]
-            for number, step in steps[whole:]
-            if not (defers_sets and _leaves_alone(step, steps[number - pipe._gen_idx :]))
+            (number, step)
+            for place, (number, step) in enumerate(steps[whole:], whole + 1)
+            if not (defers_sets and _leaves_alone(step, steps[place:]))
         ]
         """What is done to the list: steps of ours, which nobody can tell from being done row by row."""
         self._rows: list[Any] = []
@@ -226,14 +231,14 @@ class _RowLists:
         resource, hints, rows = self._resource, self._hints.hints, self._rows
         wanted = len(rows) + most
         for item in islice(self._items, most):
-            if type(item) is not dict or resource._hints is not hints:
+            if type(item) is not dict or hints_now(resource) is not hints:
                 return item
             rows.append(item.copy())
         return _TAKEN if len(rows) == wanted else _NO_MORE
 
     def _put_behind(self, item: Any) -> Iterator[Any]:
         """Take an item that no step looks at behind the rows before it."""
-        if self._resource._hints is not self._hints.hints:
+        if hints_now(self._resource) is not self._hints.hints:
             yield from self._flush()
         if type(item) is dict:
             self._rows.append(item.copy())
@@ -245,7 +250,7 @@ class _RowLists:
     def _stepped(self) -> Iterator[Any]:
         """Put each item through the steps before the next is asked for."""
         for item in self._items:
-            if self._resource._hints is not self._hints.hints:
+            if hints_now(self._resource) is not self._hints.hints:
                 yield from self._flush()
             if type(item) not in (dict, list):
                 yield from self._leave(snapshot(item), item)
@@ -316,7 +321,7 @@ class _RowLists:
 
     def _flush(self) -> Iterator[ResolvablePipeItem]:
         """Hand the rows on, under the hints they came under."""
-        if self._resource._hints is self._hints.hints:
+        if hints_now(self._resource) is self._hints.hints:
             yield from self._flush_rows()
             return
         with self._hints.in_force():

@@ -9,20 +9,13 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from types import CodeType
 from typing import Any, Final
 
 from dlt.common.libs import is_pandas_frame, is_polars_frame
-from dlt.extract.items import DataItemWithMeta
-from dlt.extract.utils import wrap_async_iterator, wrap_parallel_iterator
 
-_IN_BACKGROUND: Final = frozenset(
-    {
-        wrap_async_iterator.__code__,
-        *(code for code in wrap_parallel_iterator.__code__.co_consts if isinstance(code, CodeType)),
-    }
-)
-"""Code of the generators by which dlt runs those of a source in the background, one item at a time."""
+from nilus.runtime.engine.internals.steps import DataItemWithMeta, background_code
+
+_IN_BACKGROUND: Final = background_code()
 
 
 def snapshot(item: Any) -> Any:

@@ -8,12 +8,12 @@ from datetime import UTC
 from typing import Any
 
 from dlt.common.json import PUA_START_UTF8_MAGIC, json
-from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.time import get_context_timezone, normalize_timezone
 
 from nilus.runtime.columns import raw_column
 from nilus.runtime.columns.raw_column import RawColumn
+from nilus.runtime.engine.internals.normalizer import DataItemNormalizer
 
 # What Arrow reads as dlt does: a date that no offset moves out of the calendar, a time to the second, at most six
 # digits behind it, and an offset or none.

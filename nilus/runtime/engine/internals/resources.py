@@ -12,6 +12,7 @@ from dlt.extract.reference import SourceFactory
 from dlt.extract.wrappers import wrap_additional_type
 
 __all__ = [
+    "IncrementalResourceWrapper",
     "SourceFactory",
     "ancestors_of",
     "default_disposition",

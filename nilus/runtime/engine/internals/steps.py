@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Any, TypeVar
 
+from dlt.common.utils import get_callable_name
 from dlt.extract import DltResource
 from dlt.extract.extractors import ImportFileMeta
-from dlt.extract.items import DataItemWithMeta, ResolvablePipeItem, SupportsPipe
+from dlt.extract.items import DataItemWithMeta, ResolvablePipeItem, SourcePipeItem, SupportsPipe
 from dlt.extract.items_transform import ItemTransform, MapItem
-from dlt.extract.pipe import ForkPipe
+from dlt.extract.pipe import ForkPipe, Pipe
 from dlt.extract.state import get_current_pipe
-from dlt.extract.utils import get_data_item_format
+from dlt.extract.utils import get_data_item_format, wrap_async_iterator, wrap_parallel_iterator
 
 __all__ = [
     "DataItemWithMeta",
+    "ForkPipe",
     "ImportFileMeta",
     "ItemTransform",
     "MapItem",
+    "Pipe",
     "ResolvablePipeItem",
+    "SourcePipeItem",
     "SupportsPipe",
+    "background_code",
     "branches_here",
+    "get_callable_name",
     "get_data_item_format",
     "step_of",
+    "steps_behind_generator",
 ]
 
 S = TypeVar("S")
@@ -43,3 +51,14 @@ def branches_here() -> list[tuple[Any, int, bool]] | None:
     if not isinstance(fork, ForkPipe):
         return None
     return [(pipe, step, pipe is current) for pipe, step in fork._pipes]
+
+
+def steps_behind_generator(pipe: Pipe) -> list[tuple[int, Any]]:
+    """Return what is done to the items of a pipe's generator, in order, with the number that dlt knows each step by."""
+    return list(enumerate(pipe.steps))[pipe._gen_idx + 1 :]
+
+
+def background_code() -> frozenset[CodeType]:
+    """Return the code of the generators by which dlt runs those of a source in the background, one item at a time."""
+    inner = (code for code in wrap_parallel_iterator.__code__.co_consts if isinstance(code, CodeType))
+    return frozenset({wrap_async_iterator.__code__, *inner})
