@@ -48,7 +48,7 @@ class BoundOnAccess:
         return self.decorated if instance is None else _bound_to(instance, self.decorated)
 
 
-class _Bound:
+class _BoundResources:
     """What was bound to one instance, by the id of what the decorator made, which is kept so that its id stays its."""
 
     def __init__(self, owner: Any = None) -> None:
@@ -57,14 +57,14 @@ class _Bound:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle or a deep copy of the owner starts afresh; a shallow copy is told by the owner it is not.
-        return (_Bound, ())
+        return (_BoundResources, ())
 
 
 def _bound_to(instance: Any, decorated: Any) -> Any:
     attributes = getattr(instance, "__dict__", None)
     bound = None if attributes is None else attributes.get(_CACHE)
     if bound is None or bound.owner is not instance:
-        bound = _Bound(instance)
+        bound = _BoundResources(instance)
         if attributes is not None:
             attributes[_CACHE] = bound
     if id(decorated) not in bound.by_id:

@@ -38,7 +38,7 @@ class CustomSource:
             SourceError: the class does not define it.
         """
         raise SourceError(
-            f"{_described(type(self))} defines no nilus_source",
+            f"{_describe_class(type(self))} defines no nilus_source",
             expected="a method nilus_source(self, uri, table, **kwargs), or dlt_source, its older spelling",
             found="neither",
             remedy="define nilus_source and return a source or its resources from it",
@@ -54,7 +54,7 @@ class CustomDestination:
         Raises:
             DestinationError: the class does not define it.
         """
-        raise _undefined(type(self), "nilus_dest(self, uri, **kwargs)")
+        raise _undefined_method(type(self), "nilus_dest(self, uri, **kwargs)")
 
     def nilus_run_params(self, uri: str, table: str, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002
         """Return `{"dataset_name": …, "table_name": …}` for the workflow's `dest-table`.
@@ -62,21 +62,21 @@ class CustomDestination:
         Raises:
             DestinationError: the class does not define it.
         """
-        raise _undefined(type(self), "nilus_run_params(self, uri, table, **kwargs)")
+        raise _undefined_method(type(self), "nilus_run_params(self, uri, table, **kwargs)")
 
     def post_load(self) -> None:
         """Run after a load that succeeded; does nothing unless overridden."""
 
 
-def _undefined(cls: type, method: str) -> DestinationError:
+def _undefined_method(cls: type, method: str) -> DestinationError:
     return DestinationError(
-        f"{_described(cls)} defines no {method.partition('(')[0]}",
+        f"{_describe_class(cls)} defines no {method.partition('(')[0]}",
         expected=f"a method {method}",
         found="none",
         remedy="define it in the class",
     )
 
 
-def _described(cls: type) -> str:
+def _describe_class(cls: type) -> str:
     file = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
     return f"{cls.__qualname__} ({file})"

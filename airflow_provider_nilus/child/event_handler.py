@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_nilus.reporting.run_report import Outcome
     from airflow_provider_nilus.state.package_store import PackageStore
-    from airflow_provider_nilus.state.record_session import Turn
+    from airflow_provider_nilus.state.record_session import RecordSession
     from nilus.protocol.events import Event, Question
 
 
@@ -24,7 +24,7 @@ class Conversation:
         log: called as `logging.Logger.info` is, with what is for the task's log.
     """
 
-    turn: Turn
+    turn: RecordSession
     outcome: Outcome
     packages: PackageStore | None
     log: Callable[..., None]
@@ -55,4 +55,4 @@ class Conversation:
         if question.taking_back:
             self.turn.take_back()
         landed = [entry for entry in question.entries if entry["landed"]]
-        return {**states.of_entries(question.entries), "moved": bool(landed) and self.turn.moved(landed)}
+        return {**states.of_entries(question.entries), "moved": bool(landed) and self.turn.has_moved(landed)}

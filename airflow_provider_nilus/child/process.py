@@ -181,7 +181,7 @@ class ChildProcess:
         Processes the source has left behind may keep the pipes open for ever, and a child may hang while it exits.
         """
         now = time.monotonic()
-        ended = self._group.ended()
+        ended = self._group.has_ended()
         if not (ended or self._final or "events" not in self._pipes.streams):
             return False
         self._leaving_since = self._leaving_since or now

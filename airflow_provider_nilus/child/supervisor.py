@@ -22,7 +22,7 @@ class Supervisor:
             self._poller = select.poll()
             self._poller.register(end.fileno(), 0)  # an end that was hung up is always reported
 
-    def gone(self) -> bool:
+    def is_gone(self) -> bool:
         """Tell whether the supervisor has ended. A task without one (`DAG.test()`, a plain script) never lost it."""
         if self._poller is None:
             return False

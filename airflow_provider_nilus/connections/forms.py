@@ -29,7 +29,7 @@ def widgets(conn_type: str) -> dict[str, Any]:
     from wtforms.validators import any_of  # type: ignore[import-untyped]
 
     made = {}
-    for name, field in _declared(conn_type)["conn-fields"].items():
+    for name, field in _declared_type(conn_type)["conn-fields"].items():
         is_secret = field["schema"].get("format") == "password"
         choices = field["schema"].get("enum")
         made[name] = (PasswordField if is_secret else StringField)(
@@ -43,8 +43,8 @@ def widgets(conn_type: str) -> dict[str, Any]:
 
 def behaviour(conn_type: str) -> dict[str, Any]:
     """Return what the form of a connection type hides and renames."""
-    return {name.replace("-", "_"): value for name, value in _declared(conn_type)["ui-field-behaviour"].items()}
+    return {name.replace("-", "_"): value for name, value in _declared_type(conn_type)["ui-field-behaviour"].items()}
 
 
-def _declared(conn_type: str) -> dict[str, Any]:
+def _declared_type(conn_type: str) -> dict[str, Any]:
     return next(one for one in connection_types() if one["connection-type"] == conn_type)

@@ -74,15 +74,15 @@ class Fields:
         if missing:
             raise DestinationError(
                 f"Connection {self.conn_id!r} is not complete",
-                expected=f"a {self.conn_type} connection with {', '.join(map(_shown, alternatives))}",
-                found=f"nothing in {', '.join(map(_shown, missing))}",
+                expected=f"a {self.conn_type} connection with {', '.join(map(_quote_names, alternatives))}",
+                found=f"nothing in {', '.join(map(_quote_names, missing))}",
                 remedy="fill in the missing fields of the connection",
             )
 
     def wrong(self, name: str, *, expected: str, remedy: str = "correct the connection") -> DestinationError:
         """Return the error for a field whose value cannot be used; the value is not shown."""
         return DestinationError(
-            f"Connection {self.conn_id!r}: {_shown(name)} cannot be used",
+            f"Connection {self.conn_id!r}: {_quote_names(name)} cannot be used",
             expected=expected,
             found="another value",
             remedy=remedy,
@@ -163,7 +163,7 @@ class Profile:
         return Target(self.address(fields, path), {name: value for name, value in made.items() if value is not None})
 
 
-def _shown(names: str) -> str:
+def _quote_names(names: str) -> str:
     return " or ".join(name.replace("extra.", "the extra ") for name in names.split("|"))
 
 

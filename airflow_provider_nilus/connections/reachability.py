@@ -64,14 +64,14 @@ def _log_in(sink: ResolvedSink) -> None:
     import tempfile
 
     from nilus.protocol.job import SinkSpec
-    from nilus.runtime.engine.context import isolated
+    from nilus.runtime.engine.context import isolation
     from nilus.runtime.sinks import sink as make_sink
     from nilus.runtime.sinks.connecting import CONFIGURATION, connect
 
     spec = SinkSpec(
         address=sink.address, display_address=sink.display_address, dataset="nilus", credentials=sink.credentials
     )
-    with tempfile.TemporaryDirectory(prefix="nilus-") as folder, isolated(folder, CONFIGURATION):
+    with tempfile.TemporaryDirectory(prefix="nilus-") as folder, isolation(folder, CONFIGURATION):
         connect(make_sink(spec))
 
 

@@ -20,13 +20,13 @@ from airflow_provider_nilus.task.environment_access import EnvironmentAccess
 from airflow_provider_nilus.task.repository_access import RepositoryAccess
 from airflow_provider_nilus.task.run import RunOptions as RunOptions
 from airflow_provider_nilus.task.run import TaskRun as TaskRun
-from airflow_provider_nilus.task.secrets import hide, of_workflow, redacted
+from airflow_provider_nilus.task.secrets import hide, of_workflow, redact_text
 from airflow_provider_nilus.task.sink_access import SinkAccess
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.child.process import ChildProcess
     from airflow_provider_nilus.state.package_store import PackageStore
-    from airflow_provider_nilus.state.record_session import Turn
+    from airflow_provider_nilus.state.record_session import RecordSession
     from airflow_provider_nilus.state.starting_point import Start
     from airflow_provider_nilus.state.store import StateStore
     from nilus.environment import Environment
@@ -90,7 +90,7 @@ class NilusHook(BaseHook):
             NilusError: the run failed; `retryable` tells whether another try can help.
         """
         from airflow_provider_nilus.reporting.summary import closing_table
-        from airflow_provider_nilus.state.record_session import Turn
+        from airflow_provider_nilus.state.record_session import RecordSession
         from airflow_provider_nilus.state.stores import open_store
         from nilus import repository
 
@@ -102,14 +102,14 @@ class NilusHook(BaseHook):
         outcome.read(workflow)
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
             outcome.checked_out(checkout)
-            turn = Turn(
+            turn = RecordSession(
                 open_store(self.state, task_run),
                 task_run.state_key,
                 run_id=task_run.run_id,
                 run_type=task_run.run_type,
                 commit=checkout.commit,
                 on_rerun=options.on_rerun,
-                cleared=lambda run_ids: self._cleared(task_run, run_ids),
+                cleared=lambda run_ids: self._cleared_runs(task_run, run_ids),
                 reran=self._first_try(options) > 1,
             )
             begun = turn.begin()
@@ -139,7 +139,7 @@ class NilusHook(BaseHook):
         version = turn.commit(loaded)
         if self._packages is not None:
             adopted = (event.load_id for event in outcome.adopted)
-            self._packages.settled({*loaded.load_ids, *begun.known, *begun.replaces, *adopted}, run=job.run)
+            self._packages.remove_settled({*loaded.load_ids, *begun.known, *begun.replaces, *adopted}, run=job.run)
         return {
             "commit": checkout.commit,
             "ref": checkout.ref_name,
@@ -147,7 +147,7 @@ class NilusHook(BaseHook):
             "rows": {name: table["rows"] for name, table in loaded.tables.items()},
             "load_ids": loaded.load_ids,
             "assets": {name: outcome.name(name).uri for name in loaded.tables},
-            "environment": "isolated" if environment.isolated else "shared",
+            "environment": "isolated" if environment.is_isolated else "shared",
             "packages": list(environment.packages),
             "dataset": loaded.dataset,
             "destination": loaded.destination,
@@ -284,7 +284,7 @@ class NilusHook(BaseHook):
             **where,
         )
 
-    def _run_child(self, job: Job, turn: Turn, environment: Environment) -> Loaded | None:
+    def _run_child(self, job: Job, turn: RecordSession, environment: Environment) -> Loaded | None:
         """Run the child; None if it has to be run again, from another record."""
         from airflow_provider_nilus.child.event_handler import Conversation
         from airflow_provider_nilus.child.process import ChildProcess
@@ -302,8 +302,8 @@ class NilusHook(BaseHook):
             logger=logging.getLogger(__name__),
             on_event=conversation.hear,
             answer=conversation.answer,
-            mask=redacted,
-            lost=Supervisor().gone,
+            mask=redact_text,
+            lost=Supervisor().is_gone,
         )
         if self._terminated:
             raise ProcessError(
@@ -323,7 +323,7 @@ class NilusHook(BaseHook):
             self.outcome.peak_memory_bytes = self._child.peak_memory_bytes
 
     @staticmethod
-    def _cleared(task_run: TaskRun, run_ids: list[str]) -> list[str]:
+    def _cleared_runs(task_run: TaskRun, run_ids: list[str]) -> list[str]:
         from airflow_provider_nilus.task import states as task_states
 
         states = task_states.states(task_run.dag_id, task_run.task_id, task_run.map_index, run_ids)

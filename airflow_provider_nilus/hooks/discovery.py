@@ -36,7 +36,7 @@ class DiscoveryHook(NilusHook):
         Raises:
             NilusError: the source cannot be had, found or called; `retryable` tells whether another try can help.
         """
-        from airflow_provider_nilus.state.record_session import Turn
+        from airflow_provider_nilus.state.record_session import RecordSession
         from nilus import repository
 
         options = options or RunOptions()
@@ -45,7 +45,7 @@ class DiscoveryHook(NilusHook):
         outcome.read(workflow)
         with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
             outcome.checked_out(checkout)
-            turn = Turn(
+            turn = RecordSession(
                 _NoRecords(),
                 task_run.state_key,
                 run_id=task_run.run_id,

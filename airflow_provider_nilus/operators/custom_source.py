@@ -253,7 +253,7 @@ class NilusCustomSourceOperator(BaseOperator):
             value = getattr(self, name)
             self._rendered[name] = copy.deepcopy(value)
             if value is not None:
-                setattr(self, name, rendered_fields.redacted(name, value))
+                setattr(self, name, rendered_fields.redact_field(name, value))
 
     def _value(self, name: str) -> Any:
         return self._rendered.get(name, getattr(self, name))

@@ -71,7 +71,7 @@ class NilusDiscoverResourcesOperator(NilusCustomSourceOperator):
             self.log.warning("The source has no resources to run: nothing is loaded")
         group = task_run.task_id.rpartition(".")[0] or task_run.task_id
         prefix = self.state_key or f"{task_run.dag_id}.{group}"
-        return [{"resources": [name], "state_key": f"{prefix}.{task_name}"} for task_name, name in _named(names)]
+        return [{"resources": [name], "state_key": f"{prefix}.{task_name}"} for task_name, name in _name_tasks(names)]
 
     @property
     def hook(self) -> DiscoveryHook:
@@ -134,25 +134,25 @@ def nilus_resources(
             raise _refusal(f"an argument {name!r}", f"no {name}: the tasks are named after their resources")
     with TaskGroup(group_id) as group:
         if resources is None:
-            _found(group, dict(kwargs), dict(discovery or {}))
+            _add_tasks(group, dict(kwargs), dict(discovery or {}))
         else:
             if discovery is not None:
                 raise _refusal("`resources` and `discovery`", "one of the two: what is given is not looked for")
-            _given(resources, kwargs)
+            _check_arguments(resources, kwargs)
     return group
 
 
-def _given(resources: Sequence[str] | Mapping[str, Mapping[str, Any]], kwargs: Mapping[str, Any]) -> None:
+def _check_arguments(resources: Sequence[str] | Mapping[str, Mapping[str, Any]], kwargs: Mapping[str, Any]) -> None:
     if isinstance(resources, str) or not resources or not all(isinstance(name, str) for name in resources):
         raise _refusal(f"resources={resources!r}", "a list with the name of one resource or more")
     prefix = kwargs.get("state_key")
-    for task_name, name in _named(list(resources)):
+    for task_name, name in _name_tasks(list(resources)):
         own = resources[name] if isinstance(resources, Mapping) else {}
         keyed = {"state_key": f"{prefix}.{task_name}"} if prefix else {}
         NilusCustomSourceOperator(task_id=task_name, resources=[name], **{**kwargs, **keyed, **own})
 
 
-def _found(group: TaskGroup, kwargs: dict[str, Any], discovery: dict[str, Any]) -> None:
+def _add_tasks(group: TaskGroup, kwargs: dict[str, Any], discovery: dict[str, Any]) -> None:
     if kwargs.get("state") == "xcom":
         raise _refusal(
             'state="xcom" for resources that are found at run time',
@@ -171,7 +171,7 @@ def _found(group: TaskGroup, kwargs: dict[str, Any], discovery: dict[str, Any]) 
     ).expand_kwargs(discover.output)
 
 
-def _named(names: Sequence[str]) -> list[tuple[str, str]]:
+def _name_tasks(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return a name that a task and a state key can have, and the resource's, for each resource.
 
     Raises:

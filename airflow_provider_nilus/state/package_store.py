@@ -117,7 +117,7 @@ class PackageStore:
                 Path(path.parent).mkdir(parents=True, exist_ok=True)
                 files.get_file(f"{root}/{load_id}/{name}", str(path))
 
-    def settled(self, load_ids: Iterable[str], *, run: Run) -> None:
+    def remove_settled(self, load_ids: Iterable[str], *, run: Run) -> None:
         """Remove packages that are not needed any more. What cannot be removed stays, and the log says so.
 
         Args:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _BEGINS = 3
 
 
-class Turn:
+class RecordSession:
     """One run's turn.
 
     Args:
@@ -87,7 +87,7 @@ class Turn:
             log.info("State: %r was left by `%s`; this run does what it says", self._key, record.directive.verb)
         return begun
 
-    def moved(self, entries: list[dict[str, Any]]) -> bool:
+    def has_moved(self, entries: list[dict[str, Any]]) -> bool:
         """Tell whether the record is another one than this turn began with: the turn has to begin again.
 
         Args:

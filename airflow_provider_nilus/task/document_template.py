@@ -45,39 +45,39 @@ class DocumentTemplate:
             jinja2.TemplateError: it cannot be rendered.
         """
         from nilus.workflow.document import load_document
-        from nilus.workflow.template_values import given
+        from nilus.workflow.template_values import mark_templated
 
         if id(value) in seen:
-            return given(value)
+            return mark_templated(value)
         if isinstance(value, str):
             is_file = value.strip().endswith(_FILES) and "\n" not in value.strip()
             template = self._env.get_template(value.strip()) if is_file else self._env.from_string(value)
             return load_document(self._text(template), self._values)
-        return self._block(value, seen) if isinstance(value, Mapping) else given(self._render(value))
+        return self._block(value, seen) if isinstance(value, Mapping) else mark_templated(self._render(value))
 
     def _block(self, value: Any, seen: set[int]) -> Any:
-        from nilus.workflow.template_values import given
+        from nilus.workflow.template_values import mark_templated
 
         if id(value) in seen:
-            return given(value)
+            return mark_templated(value)
         if isinstance(value, str):
             return self._scalar(value)
         if isinstance(value, Mapping):
             return {key: self._block(item, seen) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._block(item, seen) for item in value]
-        return given(self._render(value))
+        return mark_templated(self._render(value))
 
     def _scalar(self, text: str) -> Any:
         from jinja2.nativetypes import NativeEnvironment
 
-        from nilus.workflow.template_values import given
+        from nilus.workflow.template_values import mark_templated
 
         if isinstance(self._env, NativeEnvironment):
             native = self._render(text)
             if not isinstance(native, str):
-                return given(native)
-        return self._values.restored(self._text(self._env.from_string(text)))
+                return mark_templated(native)
+        return self._values.restore(self._text(self._env.from_string(text)))
 
     def _text(self, template: jinja2.Template) -> str:
         from airflow.sdk.definitions.context import render_template_to_string

@@ -9,7 +9,7 @@ FIELDS = ("workflow", "repo", "source", "sink", "source_env")
 """The fields that may hold secrets."""
 
 
-def redacted(name: str, value: Any) -> Any:
+def redact_field(name: str, value: Any) -> Any:
     """Return what may be shown of one of `FIELDS`; of the environment the names alone."""
     from nilus.values.redaction import redact_options
 

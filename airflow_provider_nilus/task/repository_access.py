@@ -66,7 +66,7 @@ class RepositoryAccess:
         from nilus import repository
 
         settings, timeout = self._settings(repo)
-        checkout = repository.cached(
+        checkout = repository.checkout_from_cache(
             repo.url,
             repo.ref,
             settings=settings,
@@ -134,7 +134,7 @@ class RepositoryAccess:
         return repository.TrustedKeys(
             allowed_signers=str(extra.get("allowed_signers") or ""),
             openpgp=str(extra.get("openpgp_public_keys") or ""),
-            origin=_named(conn_id),
+            origin=_name_connection(conn_id),
         )
 
     @contextmanager
@@ -148,7 +148,7 @@ class RepositoryAccess:
             with self._of_connection(conn_id, repo.url) as credentials:
                 yield credentials
         elif password:
-            yield self._masked(Credentials(username=username, password=password, origin=f"{USERNAME} and {PASSWORD}"))
+            yield self._hide(Credentials(username=username, password=password, origin=f"{USERNAME} and {PASSWORD}"))
         else:
             yield None
 
@@ -162,14 +162,14 @@ class RepositoryAccess:
         if extra.get(PASSWORD) and not connection.password:
             # A secret of DataOS, carried over field by field.
             username, password = str(extra.get(USERNAME) or "") or None, str(extra[PASSWORD])
-            yield self._masked(Credentials(username=username, password=password, origin=_named(conn_id)))
+            yield self._hide(Credentials(username=username, password=password, origin=_name_connection(conn_id)))
             return
         # Airflow hides the private key itself; nothing prints it.
         passphrase = str(extra.get("private_key_passphrase") or "")
         known = Credentials(
             username=connection.login,
             password=connection.password or None,
-            origin=_named(conn_id),
+            origin=_name_connection(conn_id),
             hidden=(passphrase,) if passphrase else (),
         )
         is_app = any(extra.get(name) for name in _GITHUB_APP)
@@ -178,13 +178,13 @@ class RepositoryAccess:
                 if is_app:
                     hook = _git_hook(conn_id, url)
                     stack.enter_context(hook.configure_hook_env())
-                    made = Credentials(environ=dict(hook.env), origin=_named(conn_id), hidden=known.hidden)
+                    made = Credentials(environ=dict(hook.env), origin=_name_connection(conn_id), hidden=known.hidden)
                 else:
                     environ = stack.enter_context(ssh_environment(extra))
                     made = replace(known, environ=environ)
             except Exception as problem:  # noqa: BLE001 # GitHub's client library, which need not be here, has its own
                 raise _connection_failure(problem, conn_id, known.secrets()) from None
-            yield self._masked(made)
+            yield self._hide(made)
 
     def _connection(self, conn_id: str) -> Connection:
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -202,12 +202,12 @@ class RepositoryAccess:
                 "verify_signatures in [nilus].",
             ) from None
 
-    def _masked(self, credentials: Credentials) -> Credentials:
+    def _hide(self, credentials: Credentials) -> Credentials:
         self.mask(*credentials.tokens(), *credentials.hidden, *credentials.basic_authorizations())
         return credentials
 
 
-def _named(conn_id: str) -> str:
+def _name_connection(conn_id: str) -> str:
     return f"the Airflow connection {conn_id!r}"
 
 
@@ -248,8 +248,8 @@ def _check_server(connection: Connection, url: str) -> None:
     if host and (host != asked_host or (port and asked_port and port != asked_port)):
         raise RepositoryError(
             f"The Airflow connection {connection.conn_id!r} is for another server.",
-            expected=f"a repository of {_shown(host, port)}, which the connection names as its host",
-            found=_shown(asked_host, asked_port),
+            expected=f"a repository of {_quote_host(host, port)}, which the connection names as its host",
+            found=_quote_host(asked_host, asked_port),
             remedy="Use another connection, or correct the host of this one; without a host it is used for any server.",
         )
 
@@ -268,19 +268,19 @@ def _server(address: str) -> tuple[str, str]:
     return parts.hostname or "", str(port) if parts.scheme in _PORTS else ""
 
 
-def _shown(host: str, port: str) -> str:
+def _quote_host(host: str, port: str) -> str:
     return f"{host}:{port}" if port else host
 
 
 def _connection_failure(problem: Exception, conn_id: str, secrets: list[str]) -> RepositoryError:
     """Say what Airflow's git hook did not like; GitHub's answers come as exceptions of its client library."""
     from nilus.errors import RepositoryError
-    from nilus.programs.failure import shown
+    from nilus.programs.failure import quote_output
 
     status = getattr(problem, "status", None)
     from_github = type(problem).__module__.partition(".")[0] == "github" and status not in _REFUSED
     from_network = isinstance(problem, OSError) and not isinstance(problem, FileNotFoundError | PermissionError)
-    words = shown(str(problem), secrets)
+    words = quote_output(str(problem), secrets)
     return RepositoryError(
         f"The Airflow connection {conn_id!r} cannot be used for the repository.",
         expected="a token as its password; or a key, or a GitHub App, in its extra",

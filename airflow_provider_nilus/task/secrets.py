@@ -70,7 +70,7 @@ def hide(*secrets: str) -> None:
             mask_secret(form)
 
 
-def redacted(text: str) -> str:
+def redact_text(text: str) -> str:
     """Return the text without the secrets that Airflow was told of."""
     from airflow.providers.common.compat.sdk import redact
 

@@ -140,7 +140,7 @@ def ours(scratch: Path, point: str) -> Path:
     """Run this package as its hook does, without Airflow; return the DuckDB file."""
     from airflow_provider_nilus.child.process import ChildProcess
     from airflow_provider_nilus.state.record import Record
-    from airflow_provider_nilus.state.record_session import Turn
+    from airflow_provider_nilus.state.record_session import RecordSession
     from nilus.errors import ProcessError
     from nilus.protocol.events import Adopted
     from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
@@ -161,7 +161,7 @@ def ours(scratch: Path, point: str) -> Path:
         *[("b", SECOND, None)] * TRIES,
     ]
     for number, (run_id, rows, kill_at) in enumerate(tries):
-        turn = Turn(
+        turn = RecordSession(
             store,
             "d.t",
             run_id=run_id,

@@ -83,7 +83,7 @@ class LocalRun:
         fields = source.spec_fields()
         if self.limit is not None:
             fields["yield_limit"] = self.limit
-        resolved = _resolved(address.fill(address.fold(sink.address), os.environ, where="sink.address"))
+        resolved = _absolute_sink(address.fill(address.fold(sink.address), os.environ, where="sink.address"))
         return Job(
             run=Run(
                 state_key=self.state_key,
@@ -176,7 +176,7 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _resolved(sink: str) -> str:
+def _absolute_sink(sink: str) -> str:
     """Return a sink's address with a file's path made absolute."""
     scheme, separator, rest = sink.partition("://")
     if scheme.lower() == "dataos":

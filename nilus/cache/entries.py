@@ -101,7 +101,7 @@ class Cache:
         return self._look(key, logging.DEBUG)
 
     def _look(self, key: str, level: int) -> Entry | None:
-        with cache_folder.translated(self._error, self.root):
+        with cache_folder.cache_errors(self._error, self.root):
             try:
                 cache_folder.check(self.root, self._error)
                 lock = FileLock(self.root / key / _USE_LOCK, create=False)
@@ -143,7 +143,7 @@ class Cache:
         if entry is not None:
             return entry
         cache_folder.prepare(self.root, self._error)
-        with cache_folder.translated(self._error, self.root), self._making(key, what, deadline):
+        with cache_folder.cache_errors(self._error, self.root), self._making(key, what, deadline):
             entry = self._look(key, logging.WARNING)
             if entry is not None:
                 return entry
@@ -240,7 +240,7 @@ class Cache:
         Raises:
             NilusError: the cache cannot be used.
         """
-        with cache_folder.translated(self._error, self.root):
+        with cache_folder.cache_errors(self._error, self.root):
             return self._remove_unused(key)
 
     def prune(self, max_bytes: int) -> None:

@@ -81,14 +81,14 @@ class FileLock:
         Returns:
             Whether the lock was got.
         """
-        waited = Deadline(deadline.left)
+        waited = Deadline(deadline.seconds_left)
         pause = _FIRST_PAUSE
         while not self.try_acquire(shared=shared):
             if on_wait is not None:
-                on_wait(waited.elapsed)
-            if deadline.passed:
+                on_wait(waited.seconds_elapsed)
+            if deadline.is_over:
                 return False
-            time.sleep(min(deadline.left, pause * random.uniform(0.5, 1.0)))  # noqa: S311
+            time.sleep(min(deadline.seconds_left, pause * random.uniform(0.5, 1.0)))  # noqa: S311
             pause = min(pause * 2, _LONGEST_PAUSE)
         return True
 

@@ -70,7 +70,7 @@ def prepare(root: Path, error: type[NilusError]) -> None:
     Raises:
         NilusError: of the kind `error`; the folder cannot be made or written.
     """
-    with translated(error, root):
+    with cache_errors(error, root):
         if not root.is_dir():
             root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileExistsError):
@@ -111,7 +111,7 @@ def check(root: Path, error: type[NilusError]) -> None:
 
 
 @contextlib.contextmanager
-def translated(error: type[NilusError], root: Path) -> Iterator[None]:
+def cache_errors(error: type[NilusError], root: Path) -> Iterator[None]:
     """Turn an `OSError` about the cache into an error of the kind `error` that says what to do."""
     try:
         yield

@@ -12,7 +12,7 @@ from nilus.environment.builder import Preparation, log
 from nilus.environment.model import Environment
 from nilus.environment.python import scripts
 from nilus.environment.python.hidden_modules import hidden_modules
-from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.installed_packages import InstalledPackages
 from nilus.environment.resolution import Resolution, Resolver
 from nilus.environment.uv.program import Uv
 from nilus.environment.uv.settings import UvSettings
@@ -29,7 +29,7 @@ class AddedPackages(Preparation):
 
     kind: ClassVar[str] = "added"
 
-    installed: Installed
+    installed: InstalledPackages
 
     def _resolver(self, uv_settings: UvSettings) -> Resolver:
         return Resolver(
@@ -59,13 +59,13 @@ class AddedPackages(Preparation):
         uv.install(lines, content, require_hashes=self._require_hashes, doing=self._doing)
         scripts.complete(content)
 
-    def _made(self, entry: Entry, resolution: Resolution) -> Environment:
+    def _to_environment(self, entry: Entry, resolution: Resolution) -> Environment:
         for name, why in hidden_modules(entry.path, self.interpreter.path).items():
             log.warning("%s adds the module %s, but %s.", self.asked.file, name, why)
         return Environment(
             paths=[str(entry.path)],
             packages=resolution.lines,
             cached=not entry.made,
-            seconds=self.deadline.elapsed,
+            seconds=self.deadline.seconds_elapsed,
             _entries=(entry,),
         )

@@ -17,7 +17,7 @@ from nilus.cache.entries import Cache, Entry
 from nilus.cache.staging import Staging
 from nilus.environment.model import Environment, EnvironmentSettings
 from nilus.environment.python.interpreter import Interpreter
-from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.requirements.file import RequirementLine, Requirements
 from nilus.environment.resolution import Resolution, Resolver, address_of, name_of
 from nilus.environment.uv.failure import UvFailed
 from nilus.environment.uv.program import Uv
@@ -47,7 +47,7 @@ class Preparation(ABC):
     kind: ClassVar[str]
 
     asked: Requirements
-    missing: Sequence[Wanted]
+    missing: Sequence[RequirementLine]
     settings: EnvironmentSettings
     interpreter: Interpreter
     deadline: Deadline
@@ -89,7 +89,7 @@ class Preparation(ABC):
         """
 
     @abstractmethod
-    def _made(self, entry: Entry, resolution: Resolution) -> Environment: ...
+    def _to_environment(self, entry: Entry, resolution: Resolution) -> Environment: ...
 
     @abstractmethod
     def _check(self, resolution: Resolution) -> None:
@@ -115,7 +115,7 @@ class Preparation(ABC):
 
     def _environment(self, resolution: Resolution, uv_settings: UvSettings) -> Environment:
         if not resolution.lines:
-            return Environment(seconds=self.deadline.elapsed)
+            return Environment(seconds=self.deadline.seconds_elapsed)
         self._check(resolution)
         lines = [self._with_hashes(line) for line in resolution.lines]
         cache = Cache(self.settings.cache_dir / _BUCKET, content=_CONTENT, error=DependencyError, log=log)
@@ -136,7 +136,7 @@ class Preparation(ABC):
         python = [self.interpreter.executable, self.interpreter.base, *self.interpreter.identity]
         key = _hash([_FORMAT, self.kind, python, lines, self.asked.options, uv_settings.identity])
         entry = cache.get(key, make, what=f"the packages {self.asked.file} needs", deadline=self.deadline)
-        environment = self._made(entry, resolution)
+        environment = self._to_environment(entry, resolution)
         self._tell(environment)
         if entry.made:
             cache.prune(self.settings.cache_max_bytes)

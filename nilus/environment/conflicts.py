@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nilus.environment.python.installed_packages import Installed, InstalledPackage, admits
+from nilus.environment.python.installed_packages import InstalledPackage, InstalledPackages, admits
 from nilus.environment.python.runtime_needs import RuntimeNeeds
-from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.requirements.file import RequirementLine, Requirements
 from nilus.errors import DependencyError
 
 _MOST_OWNERS = 6
@@ -37,7 +37,7 @@ class Contradiction:
     asked_by: str
 
 
-def direct(wanted: Iterable[Wanted], installed: Installed) -> list[Contradiction]:
+def direct(wanted: Iterable[RequirementLine], installed: InstalledPackages) -> list[Contradiction]:
     """Return the requirements of the source itself that contradict what is installed."""
     found = []
     for line in wanted:
@@ -47,7 +47,7 @@ def direct(wanted: Iterable[Wanted], installed: Installed) -> list[Contradiction
     return found
 
 
-def told_by_uv(words: str, requirements: Requirements, installed: Installed) -> list[Contradiction]:
+def told_by_uv(words: str, requirements: Requirements, installed: InstalledPackages) -> list[Contradiction]:
     """Return the contradictions that uv's explanation of why there is no solution names.
 
     Each is checked against what is installed, so what was misread in the words is not reported.
@@ -59,7 +59,7 @@ def told_by_uv(words: str, requirements: Requirements, installed: Installed) -> 
     """
     words = " ".join(words.split())
     found = {}
-    for who, requirement, asked_by in _told(words, requirements):
+    for who, requirement, asked_by in _lines_of_uv(words, requirements):
         package = installed.get(canonicalize_name(requirement.name))
         if package is not None and not admits(requirement, package):
             found[who, str(requirement)] = Contradiction(requirement, package, asked_by)
@@ -68,14 +68,14 @@ def told_by_uv(words: str, requirements: Requirements, installed: Installed) -> 
     return [*found.values(), *constrained]
 
 
-def _told(words: str, requirements: Requirements) -> Iterator[tuple[str, Requirement, str]]:
+def _lines_of_uv(words: str, requirements: Requirements) -> Iterator[tuple[str, Requirement, str]]:
     """Yield which packages depend on what, as uv tells it, and which lines brought them."""
     for who, text in _DEPENDS.findall(words):
-        for requirement in _parsed(text.rstrip(".")):
+        for requirement in _parse(text.rstrip(".")):
             yield who, requirement, f"{who}, which {_lines(who, words, requirements)}"
 
 
-def _parsed(text: str) -> Iterator[Requirement]:
+def _parse(text: str) -> Iterator[Requirement]:
     try:
         yield Requirement(text)
     except InvalidRequirement:
@@ -93,7 +93,7 @@ def _lines(who: str, words: str, requirements: Requirements) -> str:
     return f"{requirements.file} needs"
 
 
-def error(contradictions: Sequence[Contradiction], installed: Installed, words: str = "") -> DependencyError:
+def error(contradictions: Sequence[Contradiction], installed: InstalledPackages, words: str = "") -> DependencyError:
     """Return the error that explains contradictions.
 
     Args:
@@ -105,7 +105,7 @@ def error(contradictions: Sequence[Contradiction], installed: Installed, words: 
     package = f"{first.package.name} {first.package.version_text}"
     more = f", and {len(contradictions) - 1} more" if len(contradictions) > 1 else ""
     names = list(dict.fromkeys(found.package.name for found in contradictions))
-    found = [_found(contradiction, installed) for contradiction in contradictions]
+    found = [_describe_found(contradiction, installed) for contradiction in contradictions]
     return DependencyError(
         f"{first.asked_by}: {first.requirement} contradicts what is installed, {package}{more}.",
         expected="requirements that fit the packages of the worker, which stay as they are",
@@ -114,7 +114,7 @@ def error(contradictions: Sequence[Contradiction], installed: Installed, words: 
     )
 
 
-def _found(contradiction: Contradiction, installed: Installed) -> str:
+def _describe_found(contradiction: Contradiction, installed: InstalledPackages) -> str:
     package = contradiction.package
     owners = installed.owners(package.name)
     needed = ", ".join(f"{owner.name} ({requirement})" for owner, requirement in owners[:_MOST_OWNERS])
@@ -126,7 +126,9 @@ def _found(contradiction: Contradiction, installed: Installed) -> str:
     )
 
 
-def _remedy(contradictions: Sequence[Contradiction], names: Sequence[NormalizedName], installed: Installed) -> str:
+def _remedy(
+    contradictions: Sequence[Contradiction], names: Sequence[NormalizedName], installed: InstalledPackages
+) -> str:
     versions = {found.package.name: found.package.version_text for found in contradictions}
     fitting = " and ".join(f"{name} {versions[name]}" for name in names)
     listed = " and ".join(dict.fromkeys(str(found.requirement) for found in contradictions))
@@ -137,7 +139,7 @@ def _remedy(contradictions: Sequence[Contradiction], names: Sequence[NormalizedN
     )
 
 
-def _obstacle(contradictions: Sequence[Contradiction], installed: Installed) -> str:
+def _obstacle(contradictions: Sequence[Contradiction], installed: InstalledPackages) -> str:
     """Say whether those who need the installed package would let it change: known where one version is asked for."""
     against = [
         f"{owner.name} ({requirement})"
@@ -168,7 +170,7 @@ def with_needs(requirements: Requirements, needs: RuntimeNeeds, words: str = "")
         words: uv's own lines, if there is no solution; else the source's own requirements are looked at.
     """
     if words:
-        asked = [(requirement, by) for _, requirement, by in _told(" ".join(words.split()), requirements)]
+        asked = [(requirement, by) for _, requirement, by in _lines_of_uv(" ".join(words.split()), requirements)]
     else:
         asked = [(line.requirement, str(line.origin)) for line in requirements.wanted if line.requirement is not None]
     found = [(one, by, needed) for one, by in asked if (needed := needs.contradicted_by(one)) is not None]

@@ -20,12 +20,12 @@ from nilus.environment import conflicts
 from nilus.environment.builder import Preparation
 from nilus.environment.model import Environment, EnvironmentSettings
 from nilus.environment.python.finder import find_python
-from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.installed_packages import InstalledPackages
 from nilus.environment.python.interpreter import Interpreter
 from nilus.environment.python.runtime_copy import runtime_copy
 from nilus.environment.python.runtime_needs import OURS, RuntimeNeeds, runtime_needs
 from nilus.environment.requirements import file
-from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.requirements.file import RequirementLine, Requirements
 from nilus.environment.resolution import Resolution, Resolver, name_of
 from nilus.environment.uv.program import Uv
 from nilus.environment.uv.settings import UvSettings, settings_of
@@ -87,10 +87,12 @@ def _python(
 def _without_nilus(asked: Requirements) -> Requirements:
     """Leave out lines for what travels with the source anyway, whatever version they give."""
 
-    def kept(lines: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    def without_worker_lines(lines: Sequence[RequirementLine]) -> tuple[RequirementLine, ...]:
         return tuple(line for line in lines if line.name not in _IS_THERE)
 
-    return dataclasses.replace(asked, wanted=kept(asked.wanted), constraints=kept(asked.constraints))
+    return dataclasses.replace(
+        asked, wanted=without_worker_lines(asked.wanted), constraints=without_worker_lines(asked.constraints)
+    )
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,15 @@ class _IsolatedEnvironment(Preparation):
         return Resolver(
             cache_dir=self.settings.cache_dir,
             interpreter=self.interpreter,
-            installed=Installed({}),
+            installed=InstalledPackages({}),
             uv_settings=uv_settings,
             needs=self.needs,
-            preferred=self._preferred(),
+            preferred=self._preferences(),
         )
 
     @staticmethod
-    def _preferred() -> list[str]:
-        installed = Installed.on(Interpreter.current().path)
+    def _preferences() -> list[str]:
+        installed = InstalledPackages.on(Interpreter.current().path)
         return sorted(f"{package.name}=={package.version}" for package in installed if package.version is not None)
 
     def _check(self, resolution: Resolution) -> None:
@@ -137,7 +139,7 @@ class _IsolatedEnvironment(Preparation):
             f"an isolated environment of Python {self.interpreter.version}{own}, {len(environment.packages)} packages"
         )
 
-    def _made(self, entry: Entry, resolution: Resolution) -> Environment:
+    def _to_environment(self, entry: Entry, resolution: Resolution) -> Environment:
         try:
             runtime = runtime_copy(self.settings.cache_dir, self.interpreter, self.deadline)
         except BaseException:
@@ -146,7 +148,7 @@ class _IsolatedEnvironment(Preparation):
         return Environment(
             packages=resolution.lines,
             cached=not entry.made,
-            seconds=self.deadline.elapsed,
+            seconds=self.deadline.seconds_elapsed,
             folder=entry.path,
             python=str(entry.path / "bin" / "python"),
             program=(str(runtime.path),),

@@ -55,7 +55,7 @@ class Environment:
     _entries: tuple[Entry, ...] = field(default=(), repr=False, compare=False)
 
     @property
-    def isolated(self) -> bool:
+    def is_isolated(self) -> bool:
         """Whether nothing of the worker's packages is in it."""
         return self.folder is not None
 

@@ -16,10 +16,10 @@ from nilus.environment import conflicts
 from nilus.environment.added_packages import AddedPackages
 from nilus.environment.isolation import Isolation, prepare_isolated
 from nilus.environment.model import Environment, EnvironmentSettings
-from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.installed_packages import InstalledPackages
 from nilus.environment.python.interpreter import Interpreter
 from nilus.environment.requirements import file
-from nilus.environment.requirements.file import Wanted
+from nilus.environment.requirements.file import RequirementLine
 from nilus.errors import DependencyError
 from nilus.programs.deadline import Deadline
 
@@ -65,23 +65,23 @@ def prepare(
     if asked is None:
         return Environment()
     interpreter = Interpreter.current()
-    installed = Installed.on(interpreter.path)
+    installed = InstalledPackages.on(interpreter.path)
     contradictions = conflicts.direct(asked.wanted, installed)
     if contradictions:
         raise conflicts.error(contradictions, installed)
     _tell_of_met(asked.wanted, installed)
     missing = [line for line in asked.wanted if not _is_met(line, installed)]
     if not missing:
-        return Environment(seconds=deadline.elapsed)
+        return Environment(seconds=deadline.seconds_elapsed)
     return AddedPackages(asked, missing, settings, interpreter, deadline, installed).run()
 
 
-def _is_met(line: Wanted, installed: Installed) -> bool:
+def _is_met(line: RequirementLine, installed: InstalledPackages) -> bool:
     """Whether an installed package is all a line asks for: contradictions are sorted out before, extras need a look."""
     return line.requirement is not None and not line.requirement.extras and line.name in installed
 
 
-def _tell_of_met(wanted: Iterable[Wanted], installed: Installed) -> None:
+def _tell_of_met(wanted: Iterable[RequirementLine], installed: InstalledPackages) -> None:
     told = []
     for line in wanted:
         package = installed.get(line.name)

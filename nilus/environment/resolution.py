@@ -21,10 +21,10 @@ from nilus.cache.entries import Cache
 from nilus.cache.staging import Staging
 from nilus.environment import conflicts
 from nilus.environment.python import constraint_wheels
-from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.installed_packages import InstalledPackages
 from nilus.environment.python.interpreter import Interpreter
 from nilus.environment.python.runtime_needs import RuntimeNeeds
-from nilus.environment.requirements.file import Requirements, Wanted
+from nilus.environment.requirements.file import RequirementLine, Requirements
 from nilus.environment.uv.failure import UvFailed
 from nilus.environment.uv.program import Uv
 from nilus.environment.uv.settings import UvSettings
@@ -68,12 +68,12 @@ class Resolver:
 
     cache_dir: Path
     interpreter: Interpreter
-    installed: Installed
+    installed: InstalledPackages
     uv_settings: UvSettings
     needs: RuntimeNeeds | None = None
     preferred: Sequence[str] = ()
 
-    def resolve(self, requirements: Requirements, wanted: Sequence[Wanted], deadline: Deadline) -> Resolution:
+    def resolve(self, requirements: Requirements, wanted: Sequence[RequirementLine], deadline: Deadline) -> Resolution:
         """Return what has to be added for the requirements that what is installed does not meet.
 
         Args:
@@ -98,14 +98,14 @@ class Resolver:
             cache.prune(_MAX_BYTES)
         return found
 
-    def forget(self, requirements: Requirements, wanted: Sequence[Wanted]) -> None:
+    def forget(self, requirements: Requirements, wanted: Sequence[RequirementLine]) -> None:
         """Forget what was found out: the next `resolve` asks uv again."""
         self._cache().forget(self._key(requirements, wanted))
 
     def _cache(self) -> Cache:
         return Cache(self.cache_dir / _BUCKET, content="resolution", error=DependencyError, log=_log)
 
-    def _key(self, requirements: Requirements, wanted: Sequence[Wanted]) -> str:
+    def _key(self, requirements: Requirements, wanted: Sequence[RequirementLine]) -> str:
         parts = [
             _FORMAT,
             [line.text for line in wanted],
@@ -116,11 +116,11 @@ class Resolver:
             self.uv_settings.identity,
         ]
         if self.needs is not None:
-            parts += [self._needed(), list(self.preferred)]
+            parts += [self._requirement_texts(), list(self.preferred)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _compile(
-        self, requirements: Requirements, wanted: Sequence[Wanted], staging: Staging, deadline: Deadline
+        self, requirements: Requirements, wanted: Sequence[RequirementLine], staging: Staging, deadline: Deadline
     ) -> list[str]:
         folder = staging.folder / "installed"
         folder.mkdir()
@@ -136,17 +136,17 @@ class Resolver:
             keep_open=(staging.fd,),
         )
         asked = [*requirements.options, "-c installed.txt", "-c constraints.txt", *(line.text for line in wanted)]
-        text = "".join(f"{line}\n" for line in (*asked, *self._needed()))
+        text = "".join(f"{line}\n" for line in (*asked, *self._requirement_texts()))
         try:
             answer = uv.compile(text, doing=f"find out what {requirements.file} needs", preferred=self.preferred)
         except UvFailed as failed:
-            raise self._explained(failed, requirements) from None
+            raise self._to_error(failed, requirements) from None
         return sorted(line for line in answer if name_of(line) not in self.installed)
 
-    def _needed(self) -> list[str]:
+    def _requirement_texts(self) -> list[str]:
         return [str(requirement) for requirement in self.needs.requirements] if self.needs else []
 
-    def _explained(self, failed: UvFailed, requirements: Requirements) -> DependencyError:
+    def _to_error(self, failed: UvFailed, requirements: Requirements) -> DependencyError:
         if self.needs is not None:
             return conflicts.with_needs(requirements, self.needs, failed.words) or failed.error()
         found = conflicts.told_by_uv(failed.words, requirements, self.installed)

@@ -20,7 +20,7 @@ from nilus.git.credentials import Credentials
 from nilus.git.repository_url import RepositoryUrl
 from nilus.git.version import check_git, check_version
 from nilus.programs.deadline import Deadline
-from nilus.programs.failure import shown
+from nilus.programs.failure import quote_output
 from nilus.programs.process import Result
 
 __all__ = ["Credentials", "Git", "check_git"]
@@ -205,7 +205,7 @@ class Git:
         result = self._result(["verify-commit", commit], folder, dict(environ), configuration)
         if result.timed_out:
             self._check(result, f"verify the commit {commit} of {self.url}")
-        return None if result.status == 0 else shown(result.errors, self.credentials.secrets())
+        return None if result.status == 0 else quote_output(result.errors, self.credentials.secrets())
 
     def _run(
         self,
@@ -234,7 +234,7 @@ class Git:
             raise RepositoryError(
                 f"git could not {doing} within {self.deadline.seconds:g} seconds.",
                 expected=f"the server {self.url.server} to be done in that time",
-                found=shown(result.errors, secrets) or "no end and no message",
+                found=quote_output(result.errors, secrets) or "no end and no message",
                 remedy="Give it more time (--sync-timeout, or git_timeout in the settings), fetch less (--depth, "
                 "--filter), or look at the server.",
                 retryable=True,
@@ -245,7 +245,7 @@ class Git:
             raise failure.failure(
                 doing=doing,
                 server=self.url.server,
-                credential=self.credentials.presented(self.url),
+                credential=self.credentials.describe(self.url),
                 status=result.status,
                 output=result.errors,
                 secrets=secrets,

@@ -94,7 +94,7 @@ class Credentials:
             entries.append((f"credential.{url.credential_scope}.helper", _HELPER))
         return entries
 
-    def presented(self, url: RepositoryUrl) -> str:
+    def describe(self, url: RepositoryUrl) -> str:
         """Say what a server is shown of these, for a message that says it was not let in."""
         if url.protocol == "ssh":
             mine = "GIT_SSH_COMMAND" in self.environ

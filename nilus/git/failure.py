@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from nilus.errors import RepositoryError
-from nilus.programs.failure import failed, kind, kind_of, shown
+from nilus.programs.failure import kind, kind_of, program_error, quote_output
 
 # The server gives out no commit by its hash, or no part of the history.
 _ASK_FOR_MORE = re.compile(
@@ -120,12 +120,12 @@ def failure(
         output: what it printed to standard error; may hold secrets, comes from the server in part.
         secrets: what must not be seen.
     """
-    return failed(
+    return program_error(
         RepositoryError,
         program="git",
         doing=doing,
         status=status,
         kind=kind_of(output, _KINDS, "git"),
-        words=shown(output, secrets),
+        words=quote_output(output, secrets),
         presented=f"{server} was given {credential}",
     )

@@ -98,7 +98,7 @@ def resolve(ref: str, advertised: dict[str, str]) -> ResolvedRef | None:
     return ResolvedRef(advertised.get(f"ref: {name}", name), commit)
 
 
-def unknown(ref: str, server_refs: Iterable[str], repository: str) -> RepositoryError:
+def unknown_ref(ref: str, server_refs: Iterable[str], repository: str) -> RepositoryError:
     """Return the error for a ref the server does not have; the names nearest to it are listed.
 
     Args:

@@ -93,7 +93,7 @@ def resolve(url: str, base: RepositoryUrl, *, allowed_protocols: Iterable[str]) 
         step, _, rest = rest.partition("/")
         if step == "..":
             if not segments:
-                raise _refused("a relative address that climbs above the server's root")
+                raise _url_error("a relative address that climbs above the server's root")
             segments.pop()
     root = "/" if base.path.startswith("/") else ""
     place = base.text.removesuffix(base.path)
@@ -159,21 +159,21 @@ def _refuse_odd_text(url: str) -> None:
     elif re.match(r"[^/@\[]*::", url):
         problem = "'::', which makes git start a helper program"
     if problem:
-        raise _refused(problem)
+        raise _url_error(problem)
 
 
 def _refuse_odd_path(path: str) -> None:
     """Refuse steps a server might take before it looks for the repository, spelled out or percent-encoded."""
     for _ in range(_MAX_DECODINGS):
         if not {".", ".."}.isdisjoint(re.split(r"[/\\]", path)):
-            raise _refused("'.' or '..' in its path")
+            raise _url_error("'.' or '..' in its path")
         decoded = unquote(path, errors="replace")
         if decoded == path:
             return
         if decoded.count("/") != path.count("/"):
-            raise _refused("a slash in its path, percent-encoded")
+            raise _url_error("a slash in its path, percent-encoded")
         path = decoded
-    raise _refused("percent-encoding of percent-encoding in its path")
+    raise _url_error("percent-encoding of percent-encoding in its path")
 
 
 def _parse_plain(url: str, allowed: tuple[str, ...]) -> RepositoryUrl:
@@ -186,7 +186,7 @@ def _parse_plain(url: str, allowed: tuple[str, ...]) -> RepositoryUrl:
         text = f"{user}@{host}:{path}"
         return RepositoryUrl(text, "ssh", host, "", path, text.rstrip("/"))
     if not url.startswith("/"):
-        raise _refused("none of these forms")
+        raise _url_error("none of these forms")
     if "file" not in allowed:
         raise _not_allowed("file", allowed)
     return _file(quote(url))
@@ -194,7 +194,7 @@ def _parse_plain(url: str, allowed: tuple[str, ...]) -> RepositoryUrl:
 
 def _file(path: str) -> RepositoryUrl:
     if not path.startswith("/") or path.startswith("//"):
-        raise _refused("a file address with a host in it")
+        raise _url_error("a file address with a host in it")
     _refuse_odd_path(path)
     text = f"file://{path}"
     return RepositoryUrl(text, "file", "", "", path, text.rstrip("/"))
@@ -212,15 +212,15 @@ def _with_authority(protocol: str, authority: str, path: str) -> RepositoryUrl:
         )
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
-        raise _refused("no proper host" if authority.rpartition("@")[2] else "no host")
+        raise _url_error("no proper host" if authority.rpartition("@")[2] else "no host")
     if any(character in path for character in "?#"):
-        raise _refused("a query or a fragment")
+        raise _url_error("a query or a fragment")
     _refuse_odd_path(path)
     if not path.strip("/"):
-        raise _refused("no path")
+        raise _url_error("no path")
     host, port = match["host"].lower(), match["port"] or ""
     if port and not 0 < int(port) < 65536:
-        raise _refused("no proper port")
+        raise _url_error("no proper port")
     user = f"{match['user']}@" if match["user"] else ""
     shown = f"{user}{host}:{port}" if port else f"{user}{host}"
     place = f"{user}{host}:{port or DEFAULT_PORTS[protocol]}"
@@ -229,7 +229,7 @@ def _with_authority(protocol: str, authority: str, path: str) -> RepositoryUrl:
     )
 
 
-def _refused(found: str) -> RepositoryError:
+def _url_error(found: str) -> RepositoryError:
     return RepositoryError(
         "The address of the repository is refused.",
         expected=_EXAMPLES,

@@ -13,16 +13,16 @@ class Deadline:
         self._started = time.monotonic()
 
     @property
-    def elapsed(self) -> float:
+    def seconds_elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds that remain; 0.0 when the time is up, never negative."""
-        return max(0.0, self.seconds - self.elapsed)
+        return max(0.0, self.seconds - self.seconds_elapsed)
 
     @property
-    def passed(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the time is up."""
-        return self.left == 0.0
+        return self.seconds_left == 0.0

@@ -46,7 +46,7 @@ def kind_of(output: str, kinds: Sequence[Kind], program: str) -> Kind:
     return next((kind for kind in kinds if kind.pattern.search(output)), unknown)
 
 
-def failed(
+def program_error(
     error: type[_Error], *, program: str, doing: str, status: int, kind: Kind, words: str, presented: str = ""
 ) -> _Error:
     """Return the error for a program that failed.
@@ -71,7 +71,7 @@ def failed(
     )
 
 
-def shown(text: str, secrets: Iterable[str], *, starts: re.Pattern[str] | None = None) -> str:
+def quote_output(text: str, secrets: Iterable[str], *, starts: re.Pattern[str] | None = None) -> str:
     """Return what may be shown of a text: without secrets, user info and control characters, the middle left out.
 
     Args:

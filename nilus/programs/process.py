@@ -98,10 +98,10 @@ def run(
         readers = (output, errors)
         for reader in readers:
             reader.start()
-        while not (group.ended() or deadline.passed):
-            if _join(readers, min(_TICK_SECONDS, deadline.left)):
+        while not (group.has_ended() or deadline.is_over):
+            if _join(readers, min(_TICK_SECONDS, deadline.seconds_left)):
                 time.sleep(0.001)
-        timed_out = not group.ended()
+        timed_out = not group.has_ended()
     finally:
         group.end()
         _join(readers, _GRACE_SECONDS)
@@ -121,7 +121,7 @@ def _join(readers: Sequence[_Reader], seconds: float) -> bool:
     """Wait a moment for the pipes to end, as they do when the last process that has them is gone."""
     moment = Deadline(seconds)
     for reader in readers:
-        reader.join(moment.left)
+        reader.join(moment.seconds_left)
     return not any(reader.is_alive() for reader in readers)
 
 

@@ -66,7 +66,7 @@ class ProcessGroup:
             OSError: it cannot be started.
         """
         try:
-            return _Started(
+            return _TrackedPopen(
                 self._started,
                 command,
                 env=environ,
@@ -86,7 +86,7 @@ class ProcessGroup:
         self._started.append(process)
         return process
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Tell whether the leader has ended, without taking its exit status."""
         with self._lock:
             return self.pid is not None and (self._reaped or _has_ended(self.pid))
@@ -94,9 +94,9 @@ class ProcessGroup:
     def stragglers(self) -> int:
         """Return how many processes outlive the ended leader; those that follow it at once do not count."""
         until = time.monotonic() + _FOLLOW_SECONDS
-        while self.ended() and self._members() and time.monotonic() < until:
+        while self.has_ended() and self._members() and time.monotonic() < until:
             time.sleep(_POLL_SECONDS)
-        return len(self._members()) if self.ended() else 0
+        return len(self._members()) if self.has_ended() else 0
 
     def terminate(self) -> None:
         """Send SIGTERM, wait until the group is empty or the grace is over, send SIGKILL.
@@ -122,7 +122,7 @@ class ProcessGroup:
             self._reap()
 
     def _alive(self) -> bool:
-        return self.pid is not None and (not self.ended() or bool(self._members()))
+        return self.pid is not None and (not self.has_ended() or bool(self._members()))
 
     def _members(self) -> list[int]:
         with self._lock:
@@ -158,7 +158,7 @@ class ProcessGroup:
             return self._reaped
 
 
-class _Started(subprocess.Popen[bytes]):
+class _TrackedPopen(subprocess.Popen[bytes]):
     """A Popen that is known before it starts: whatever interrupts its construction, its id is not lost."""
 
     def __init__(self, known: list[subprocess.Popen[bytes]], *arguments: Any, **options: Any) -> None:

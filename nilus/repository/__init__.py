@@ -3,7 +3,7 @@
 from nilus.cache.folder import default_cache_dir
 from nilus.git.commands import Credentials
 from nilus.repository.base_dir import base_dir
-from nilus.repository.fetch import Checkout, Settings, cached, checkout, look_up
+from nilus.repository.fetch import Checkout, Settings, checkout, checkout_from_cache, look_up
 from nilus.repository.signatures import TrustedKeys
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "Settings",
     "TrustedKeys",
     "base_dir",
-    "cached",
     "checkout",
+    "checkout_from_cache",
     "default_cache_dir",
     "look_up",
 ]

@@ -49,21 +49,21 @@ def check_patterns(patterns: Iterable[str]) -> None:
     """
     for pattern in patterns:
         if pattern not in _EVERYTHING:
-            _normalised(pattern)
+            _normalise(pattern)
 
 
 def _matches(url: RepositoryUrl, pattern: str) -> bool:
     if pattern in _EVERYTHING:
         return True
-    authority, path = _normalised(pattern)
-    found_authority, found_path = _normalised(url.text)
+    authority, path = _normalise(pattern)
+    found_authority, found_path = _normalise(url.text)
     # A star in a host or a user name stays in there.
     return _glob(authority, one="[^/:@]", many="[^/:@]*").fullmatch(found_authority) is not None and (
         _glob(path, one="[^/]", many=".*").fullmatch(found_path) is not None
     )
 
 
-def _normalised(text: str) -> tuple[str, str]:
+def _normalise(text: str) -> tuple[str, str]:
     """Return protocol, user, host and port, spelled in one way, and the path."""
     match = _URL.fullmatch(f"file://{text}" if text.startswith("/") else text)
     if match is not None and (match["host"] or match["protocol"].lower() == "file"):

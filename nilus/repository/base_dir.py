@@ -36,12 +36,12 @@ def base_dir(checkout: Checkout, base_dir: str) -> Path:
     for relative in _candidates(checkout, base_dir):
         path = checkout.path / relative
         if not path.resolve().is_relative_to(root):
-            raise _refused(base_dir, "a symbolic link that leads out of the repository")
+            raise _base_dir_error(base_dir, "a symbolic link that leads out of the repository")
         if path.is_dir():
             return path
         is_file = is_file or path.is_file()
     if is_file:
-        raise _refused(base_dir, "a file; baseDir is the folder it lies in")
+        raise _base_dir_error(base_dir, "a file; baseDir is the folder it lies in")
     folders = sorted(entry.name for entry in checkout.path.iterdir() if entry.is_dir())
     raise RepositoryError(
         f"The folder {base_dir!r} (repo.baseDir) is not in {checkout.url} at {checkout.commit}.",
@@ -65,10 +65,10 @@ def _check(base_dir: str) -> None:
         base_dir = f"{base_dir[:80]}…"
         problem = "a path that is too long"
     if problem:
-        raise _refused(base_dir, problem)
+        raise _base_dir_error(base_dir, problem)
 
 
-def _refused(base_dir: str, found: str) -> RepositoryError:
+def _base_dir_error(base_dir: str, found: str) -> RepositoryError:
     return RepositoryError(
         f"The folder {base_dir!r} (repo.baseDir) is refused.",
         expected="a folder inside the repository",

@@ -20,7 +20,7 @@ from nilus.git.commands import Credentials, Git
 from nilus.programs.deadline import Deadline
 from nilus.repository import allow_list
 from nilus.repository.signatures import TrustedKeys
-from nilus.repository.work_tree import Wanted, materialise
+from nilus.repository.work_tree import WorkTreeRequest, materialise
 
 _log = logging.getLogger("nilus.repository")
 
@@ -109,7 +109,7 @@ def checkout(
         ref: a branch, a tag, a full ref or a commit's full hash; None for the default branch.
         settings: what the deployment decides.
         credentials: how git is let in; None for public repositories, and for the SSH keys of the worker's user.
-        depth, submodules, filter, sparse_checkout_file: see `nilus.repository.work_tree.Wanted`.
+        depth, submodules, filter, sparse_checkout_file: see `nilus.repository.work_tree.WorkTreeRequest`.
         timeout: seconds for all of it, waiting for other processes included.
         expected_commit: the full hash the ref must stand for, or nothing is fetched.
 
@@ -117,7 +117,7 @@ def checkout(
         RepositoryError: something of the above is not allowed, does not exist, or did not work out.
     """
     git = _git(url, settings, credentials, timeout)
-    wanted = Wanted(
+    wanted = WorkTreeRequest(
         depth=depth,
         submodules=submodules,
         filter_spec=filter,
@@ -137,7 +137,7 @@ def checkout(
     return _checkout(git, dataclasses.replace(wanted, commit=found.commit, ref_name=found.name), asked, settings)
 
 
-def cached(
+def checkout_from_cache(
     url: str,
     ref: str | None,
     *,
@@ -159,14 +159,14 @@ def cached(
     commit = refs.as_commit(asked)
     if commit is None or expected not in (None, commit):
         return None
-    wanted = Wanted(
+    wanted = WorkTreeRequest(
         commit=commit,
         submodules=submodules,
         sparse_checkout_file=sparse_checkout_file,
         trusted_keys=settings.trusted_keys,
     )
     entry = _cache(settings).look(_key(git, wanted))
-    return None if entry is None else _told(git, wanted, asked, entry)
+    return None if entry is None else _log_checkout(git, wanted, asked, entry)
 
 
 def look_up(
@@ -248,12 +248,12 @@ def _resolve(git: Git, ref: str) -> refs.ResolvedRef:
         return refs.ResolvedRef(None, commit)
     found = refs.resolve(ref, git.ls_remote(refs.candidates(ref)))
     if found is None:
-        raise refs.unknown(ref, git.ls_remote(), str(git.url))
+        raise refs.unknown_ref(ref, git.ls_remote(), str(git.url))
     _log.info("%s: %s is %s (%s).", git.url, ref, found.commit, found.name)
     return found
 
 
-def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Checkout:
+def _checkout(git: Git, wanted: WorkTreeRequest, asked: str, settings: Settings) -> Checkout:
     cache = _cache(settings)
 
     def make(content: Path, staging: Staging) -> dict[str, Any]:
@@ -266,7 +266,7 @@ def _checkout(git: Git, wanted: Wanted, asked: str, settings: Settings) -> Check
     )
     if entry.made:
         cache.prune(settings.cache_max_bytes)
-    return _told(git, wanted, asked, entry)
+    return _log_checkout(git, wanted, asked, entry)
 
 
 def _cache(settings: Settings) -> Cache:
@@ -274,9 +274,9 @@ def _cache(settings: Settings) -> Cache:
     return Cache(root, content=_CONTENT, error=RepositoryError, log=_log)
 
 
-def _told(git: Git, wanted: Wanted, asked: str, entry: Entry) -> Checkout:
+def _log_checkout(git: Git, wanted: WorkTreeRequest, asked: str, entry: Entry) -> Checkout:
     """Log where the files came from, and return them."""
-    seconds = git.deadline.elapsed
+    seconds = git.deadline.seconds_elapsed
     how = "was fetched" if entry.made else "was in the cache"
     _log.info("%s: the commit %s %s (%.1f s).", git.url, wanted.commit, how, seconds)
     return Checkout(
@@ -291,7 +291,7 @@ def _told(git: Git, wanted: Wanted, asked: str, entry: Entry) -> Checkout:
     )
 
 
-def _key(git: Git, wanted: Wanted) -> str:
+def _key(git: Git, wanted: WorkTreeRequest) -> str:
     key = f"{git.url.digest}/{wanted.commit}"
     variant: dict[str, object] = {**wanted.variant}
     if wanted.submodules != "off":

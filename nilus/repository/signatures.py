@@ -13,7 +13,7 @@ from nilus.git.commands import Git
 from nilus.git.program import find_git
 from nilus.git.version import check_version
 from nilus.programs import process
-from nilus.programs.failure import shown
+from nilus.programs.failure import quote_output
 
 # gpg.ssh.allowedSignersFile came with it.
 _OLDEST_FOR_SSH = (2, 34)
@@ -119,7 +119,7 @@ def _openpgp(keyring: Path, keys: TrustedKeys, git: Git) -> list[tuple[str, str]
         raise RepositoryError(
             f"The OpenPGP keys of {keys.origin} cannot be read.",
             expected="public keys as gpg --export --armor writes them",
-            found=shown(result.errors, ()) or f"exit status {result.status}",
+            found=quote_output(result.errors, ()) or f"exit status {result.status}",
             remedy="Export them again.",
             retryable=result.timed_out,
         )

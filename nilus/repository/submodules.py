@@ -104,12 +104,12 @@ def _check(git: Git, folder: Path, base: RepositoryUrl) -> list[_Submodule]:
     """
     file = folder / ".gitmodules"
     if file.is_symlink():
-        raise _refused(git, "it is a symbolic link")
+        raise _submodule_error(git, "it is a symbolic link")
     if not file.is_file():
         return []
     entries = git.read_gitmodules(folder)
     if entries is None:
-        raise _refused(git, "a text that git cannot read")
+        raise _submodule_error(git, "a text that git cannot read")
     options: dict[str, dict[str, str]] = {}
     for key, value in entries:
         section, _, rest = key.partition(".")
@@ -118,14 +118,14 @@ def _check(git: Git, folder: Path, base: RepositoryUrl) -> list[_Submodule]:
             _check_text(git, name, (name, value))
             _check_path(git, name, name)
             if option in options.setdefault(name, {}):
-                raise _refused(git, f"{name!r} has its {option} twice")
+                raise _submodule_error(git, f"{name!r} has its {option} twice")
             options[name][option] = value
     return [_submodule(git, folder, base, name, given) for name, given in options.items() if given.get("path")]
 
 
 def _submodule(git: Git, folder: Path, base: RepositoryUrl, name: str, options: Mapping[str, str]) -> _Submodule:
     if options.get("update", "checkout") not in _HARMLESS_UPDATES:
-        raise _refused(git, f"{name} wants a command to be run")
+        raise _submodule_error(git, f"{name} wants a command to be run")
     path = options["path"]
     _check_path(git, name, path)
     _check_place(git, folder, name, path)
@@ -134,7 +134,7 @@ def _submodule(git: Git, folder: Path, base: RepositoryUrl, name: str, options: 
 
 def _check_text(git: Git, name: str, texts: Iterable[str]) -> None:
     if any(not character.isprintable() for text in texts for character in text):
-        raise _refused(git, f"{name!r} has a control character in it")
+        raise _submodule_error(git, f"{name!r} has a control character in it")
 
 
 def _check_path(git: Git, name: str, path: str) -> None:
@@ -146,7 +146,7 @@ def _check_path(git: Git, name: str, path: str) -> None:
         or ".." in parts
         or any(part.lower() == ".git" for part in parts)
     ):
-        raise _refused(git, f"{name!r} has the path {path!r}")
+        raise _submodule_error(git, f"{name!r} has the path {path!r}")
 
 
 def _check_place(git: Git, folder: Path, name: str, path: str) -> None:
@@ -155,10 +155,10 @@ def _check_place(git: Git, folder: Path, name: str, path: str) -> None:
     for part in PurePosixPath(path).parts:
         names = [entry.name for entry in place.iterdir()] if place.is_dir() else []
         if any(other != part and other.casefold() == part.casefold() for other in names):
-            raise _refused(git, f"the path {path!r} of {name!r} differs from another one only in letter case")
+            raise _submodule_error(git, f"the path {path!r} of {name!r} differs from another one only in letter case")
         place /= part
         if place.is_symlink():
-            raise _refused(git, f"the path {path!r} of {name!r} leads through a symbolic link")
+            raise _submodule_error(git, f"the path {path!r} of {name!r} leads through a symbolic link")
 
 
 def _checked_url(git: Git, base: RepositoryUrl, name: str, url: str) -> RepositoryUrl:
@@ -166,11 +166,11 @@ def _checked_url(git: Git, base: RepositoryUrl, name: str, url: str) -> Reposito
         checked = repository_url.resolve(url, base, allowed_protocols=git.allowed_protocols)
         allow_list.check(checked, git.allowed_repositories)
     except RepositoryError as problem:
-        raise _refused(git, f"the address of {name!r}: {problem.message} {problem.found}") from None
+        raise _submodule_error(git, f"the address of {name!r}: {problem.message} {problem.found}") from None
     return checked
 
 
-def _refused(git: Git, found: str) -> RepositoryError:
+def _submodule_error(git: Git, found: str) -> RepositoryError:
     return RepositoryError(
         f"The file .gitmodules of {git.url} is refused.",
         expected="submodules with plain names, paths inside the repository, and addresses we would fetch ourselves",

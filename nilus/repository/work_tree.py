@@ -26,7 +26,7 @@ _Attempt: TypeAlias = tuple[tuple[str, ...], int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class WorkTreeRequest:
     """What to fetch and how.
 
     Args:
@@ -92,7 +92,7 @@ def _bad_option(option: str, expected: str, found: str) -> RepositoryError:
     )
 
 
-def materialise(git: Git, wanted: Wanted, folder: Path) -> None:
+def materialise(git: Git, wanted: WorkTreeRequest, folder: Path) -> None:
     """Put the files of a commit into an empty folder, without anything of git's own, and make them read-only.
 
     Raises:
@@ -119,7 +119,7 @@ def materialise(git: Git, wanted: Wanted, folder: Path) -> None:
     file_tree.make_read_only(folder)
 
 
-def _fetch(git: Git, wanted: Wanted, folder: Path) -> None:
+def _fetch(git: Git, wanted: WorkTreeRequest, folder: Path) -> None:
     for refspecs, depth in _attempts(wanted):
         if not git.fetch(folder, refspecs, depth=depth, filter_spec=wanted.filter_spec):
             _log.info("The server %s does not give %s alone: fetching more.", git.url.server, " ".join(refspecs))
@@ -143,7 +143,7 @@ def _fetch(git: Git, wanted: Wanted, folder: Path) -> None:
     )
 
 
-def _attempts(wanted: Wanted) -> Iterator[_Attempt]:
+def _attempts(wanted: WorkTreeRequest) -> Iterator[_Attempt]:
     """What to ask for, from the least to everything: some servers give no commit by its hash."""
     yield (wanted.commit,), wanted.depth
     if wanted.ref_name:
@@ -164,7 +164,7 @@ def _refuse_long_paths(paths: list[str], commit: str) -> None:
             )
 
 
-def _list_sparse_paths(git: Git, wanted: Wanted, path: str, folder: Path) -> None:
+def _list_sparse_paths(git: Git, wanted: WorkTreeRequest, path: str, folder: Path) -> None:
     patterns = git.file_content(folder, wanted.commit, str(PurePosixPath(path)))
     if patterns is None:
         raise RepositoryError(

@@ -36,7 +36,7 @@ _TEXT_LIMIT = 4_000
 _TRACEBACK_LIMIT = 60_000
 
 
-class Terminated(BaseException):
+class TerminationRequest(BaseException):
     """SIGTERM came: unwind, so that `finally` blocks of the source run, and exit."""
 
 
@@ -54,7 +54,7 @@ def main() -> NoReturn:
     try:
         _end_on_sigterm(watchdog)
         code = _run(channel, watchdog, arguments)
-    except Terminated:
+    except TerminationRequest:
         code = TERMINATED
     finally:
         _leave(watchdog, code)
@@ -88,7 +88,7 @@ def _end_on_sigterm(watchdog: Watchdog) -> None:
     def terminate(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         watchdog.exit_within(2 * _LEAVE_SECONDS, TERMINATED)
-        raise Terminated
+        raise TerminationRequest
 
     signal.signal(signal.SIGTERM, terminate)
 
@@ -100,7 +100,7 @@ def _run(channel: Channel, watchdog: Watchdog, arguments: argparse.Namespace) ->
         loaded = _entry(arguments.entry)(job, channel)
         logs.flush()
         channel.send(loaded)
-    except Terminated:
+    except TerminationRequest:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it
         logs.flush()

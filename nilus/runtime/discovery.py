@@ -8,7 +8,7 @@ from pathlib import Path
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Loaded
 from nilus.protocol.job import Job
-from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.source import call, class_finder
 from nilus.runtime.source.import_roots import import_roots
 
@@ -31,7 +31,7 @@ def run(job: Job, channel: Channel) -> Loaded:  # noqa: ARG001 - the shape of an
     """
     checkout, base_dir = Path(job.checkout), Path(job.base_dir)
     import_roots(base_dir, checkout, job.extra_path)
-    with isolated(job.work_dir, config_values(job, os.environ)):
+    with isolation(job.work_dir, config_values(job, os.environ)):
         found = class_finder.find(job.source.address, base_dir=base_dir, checkout=checkout)
         source = call.call(found, job, interval=None, environ=os.environ)
         names = list(source.selected_resources)

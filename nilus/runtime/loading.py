@@ -53,7 +53,7 @@ class Loading:
 
     job: Job
     channel: Channel
-    found: class_finder.Found
+    found: class_finder.FoundClass
     source: DltSource
     sink: Sink
     what: decision.Reading

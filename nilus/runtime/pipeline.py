@@ -22,10 +22,10 @@ from nilus.runtime import sinks, support
 from nilus.runtime.columns import batching
 from nilus.runtime.columns.pandas_import import without_pandas
 from nilus.runtime.engine import failures, pipeline_state, stored_schema
-from nilus.runtime.engine.context import config_values, isolated, scheduled, write_files
+from nilus.runtime.engine.context import config_values, interval_context, isolation, write_files
 from nilus.runtime.engine.internals.normalizer import copy_load_id_to_child_tables
 from nilus.runtime.engine.progress import ProgressCollector
-from nilus.runtime.engine.source_failures import explained
+from nilus.runtime.engine.source_failures import explain_failures
 from nilus.runtime.loading import Loading, Seconds, load_packages, tables_of
 from nilus.runtime.recovery import package, settle, stored_packages
 from nilus.runtime.recovery.journal import Journal
@@ -53,7 +53,7 @@ def run(job: Job, channel: Channel) -> Loaded:
     checkout = Path(job.checkout)
     import_roots(Path(job.base_dir), checkout, job.extra_path)
     config = config_values(job, os.environ)
-    with isolated(job.work_dir, config):
+    with isolation(job.work_dir, config):
         find = functools.partial(class_finder.find, base_dir=Path(job.base_dir), checkout=checkout)
         sink = sinks.sink(job.sink, find=find)
         support.refuse_options(job.sink, sink)
@@ -65,7 +65,7 @@ def run(job: Job, channel: Channel) -> Loaded:
             found = find(job.source.address)
             documentation.tell(found, channel)
             what = decision.decide(job, handles_incrementality=found.handles_incrementality)
-        with scheduled(what.start, what.end):
+        with interval_context(what.start, what.end):
             with seconds.of("source"):
                 source, masks = _call(found, job, what)
                 workflow_options.apply_table_format(source, sink.table_format)
@@ -79,7 +79,7 @@ def run(job: Job, channel: Channel) -> Loaded:
             where = failures.Where(
                 checkout, job.sink.display_address, sink.secrets, sink.refusals, hides_rows=masks is not None
             )
-            with failures.said(where):
+            with failures.explain_failures(where):
                 pipeline = _pipeline(job, channel, destination, sink.staging_files(), Path(job.work_dir) / "pipelines")
                 return _load(
                     Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds, masks)
@@ -97,9 +97,9 @@ def _pipeline(job: Job, channel: Channel, destination: Any, staging: Any, folder
     )
 
 
-def _call(found: class_finder.Found, job: Job, what: decision.Reading) -> tuple[DltSource, masking.Masking | None]:
+def _call(found: class_finder.FoundClass, job: Job, what: decision.Reading) -> tuple[DltSource, masking.Masking | None]:
     source = call.call(found, job, interval=(what.start, what.end), environ=os.environ)
-    with explained(f"{found}: putting the workflow's options on its resources", found.checkout):
+    with explain_failures(f"{found}: putting the workflow's options on its resources", found.checkout):
         masks = workflow_options.apply(source, job, what, handles_incrementality=found.handles_incrementality)
     log.info(
         "Source %s at commit %s reads %s: %s into %s, schema %s",
@@ -119,7 +119,7 @@ def _load(run: Loading) -> Loaded:
         return _loaded_before(run, settlement)
     start = settlement.state
     rows, load_ids = _extract(run)
-    state = pipeline_state.plain(dict(run.pipeline.state.get("sources", {})))
+    state = pipeline_state.to_plain(dict(run.pipeline.state.get("sources", {})))
     if run.what.warns_of_state:
         pipeline_state.warn_of_unkept(state, start, run.source)
     tables = tables_of(run, rows, load_ids)
@@ -131,7 +131,7 @@ def _load(run: Loading) -> Loaded:
             _store(run, load_ids, start)
         with run.seconds.of("load"), run.sink.exclusive():
             load_packages(run, settlement, tables, load_ids)
-        run.sink.loaded()
+        run.sink.after_load()
     else:
         log.info("Nothing new: no rows, and no change of state")
     return _result(run, load_ids, tables, state)
@@ -170,7 +170,7 @@ def _settle(run: Loading) -> settle.Settlement:
         stored_schema.restore(run.pipeline, run.source.schema.name)
         run.sink.finish_loads(run.pipeline)
         journal = run.sink.journal(run.pipeline)
-        done = _recovered(run, journal) if run.job.keeps_packages else None
+        done = _recover(run, journal) if run.job.keeps_packages else None
         settlement = done or settle.settle(run.job, run.what, journal, run.channel, kept=_reloadable(run))
     name = run.source.schema.name
     if run.job.sink.full_refresh:
@@ -195,9 +195,9 @@ def _store(run: Loading, load_ids: list[str], start: dict[str, Any]) -> None:
             stored_packages.store(run.channel, *described)
 
 
-def _recovered(run: Loading, journal: Journal) -> settle.Settlement | None:
+def _recover(run: Loading, journal: Journal) -> settle.Settlement | None:
     """Load what was extracted and not loaded; return what is settled if an earlier try of this very run is complete."""
-    done = stored_packages.recover(run.job, run.what, journal, run.channel, lambda stored: _fetched(run, stored))
+    done = stored_packages.recover(run.job, run.what, journal, run.channel, lambda stored: _fetch_package(run, stored))
     run.pipeline.activate()
     if done is None:
         return None
@@ -207,7 +207,7 @@ def _recovered(run: Loading, journal: Journal) -> settle.Settlement | None:
     return settle.Settlement(state, frozenset({*run.job.known_load_ids, done.load_id}), done=done)
 
 
-def _fetched(run: Loading, stored: stored_packages.Stored) -> stored_packages.Load:
+def _fetch_package(run: Loading, stored: stored_packages.StoredPackage) -> stored_packages.Load:
     """Bring a package into a pipeline of its own; return what loads it."""
     found = stored.package
     folder = Path(run.job.work_dir) / "packages" / found.load_id
@@ -237,7 +237,7 @@ def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
     """Extract and normalize; return the rows of each table, and the load ids."""
     copy_load_id_to_child_tables(run.source.schema)
     page_size = min(run.job.source.page_size, run.sink.file_rows)
-    with batching.batched(
+    with batching.batching(
         run.source, run.job.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
     ):
         with run.seconds.of("extract"):

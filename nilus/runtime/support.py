@@ -73,15 +73,15 @@ def _refuse_merge(resource: DltResource, table: Any, sink: Sink, capabilities: A
     if capabilities.merge_strategies_selector:
         supported = list(capabilities.merge_strategies_selector(supported, table_schema=table))
     if not supported:
-        raise _unsupported(resource, "merge", sink, supported)
+        raise _unsupported_error(resource, "merge", sink, supported)
     wanted = table.get("x-merge-strategy")
     if wanted is not None and wanted not in supported:
-        raise _unsupported(resource, wanted, sink, supported)
+        raise _unsupported_error(resource, wanted, sink, supported)
     if (wanted or supported[0]) not in _KEYED:
         return
     columns = table["columns"].values()
     if any(column.get("merge_key") for column in columns):
-        raise _unsupported(resource, "delete+insert (a merge_key)", sink, supported)
+        raise _unsupported_error(resource, "delete+insert (a merge_key)", sink, supported)
     if not any(column.get("primary_key") for column in columns):
         raise WorkflowError(
             f"Resource {resource.name!r} is merged into {sink.name} by its primary key, and has none",
@@ -91,7 +91,7 @@ def _refuse_merge(resource: DltResource, table: Any, sink: Sink, capabilities: A
         )
 
 
-def _unsupported(resource: DltResource, strategy: str, sink: Sink, supported: list[str]) -> WorkflowError:
+def _unsupported_error(resource: DltResource, strategy: str, sink: Sink, supported: list[str]) -> WorkflowError:
     ways = ", ".join(["append", "replace", *(f"merge as {name}" for name in supported)])
     return WorkflowError(
         f"{sink.name} cannot write resource {resource.name!r} by {strategy}",

@@ -81,7 +81,7 @@ def fill(address: str, environ: Mapping[str, str], *, where: str) -> str:
                 found="no such variable",
                 remedy=f"set it in source_env; where the braces belong to the address, write %7B{name}%7D",
             )
-        return parts.encoded(environ[name], match.start())
+        return parts.encode(environ[name], match.start())
 
     return _PLACEHOLDER.sub(value, address)
 
@@ -102,7 +102,7 @@ def filled_values(address: str, environ: Mapping[str, str]) -> list[str]:
     values: dict[str, None] = {}
     for match in _PLACEHOLDER.finditer(address):
         value = environ.get(match.group(1), "")
-        values[value] = values[parts.encoded(value, match.start())] = None
+        values[value] = values[parts.encode(value, match.start())] = None
     return [value for value in values if value]
 
 
@@ -133,7 +133,7 @@ class _Parts:
         query = _position(re.search(r"[?#]", address[authority:]), authority, len(address))
         return cls(authority, address.rfind("@", authority, path) + 1 or authority, path, query)
 
-    def encoded(self, value: str, position: int) -> str:
+    def encode(self, value: str, position: int) -> str:
         if position < self.authority:
             return value
         if position < self.host or position >= self.query:

@@ -88,7 +88,7 @@ def parse(rule: object) -> MaskRule:
         if known.default is None:
             raise ValueError(f"expected {name}:<{known.takes}>, found {name} alone")
         return MaskRule(name, known.default)
-    return MaskRule(name, _checked(name, known.takes, parameter))
+    return MaskRule(name, _check_parameter(name, known.takes, parameter))
 
 
 def keys(masks: Mapping[str, str]) -> list[str]:
@@ -96,7 +96,7 @@ def keys(masks: Mapping[str, str]) -> list[str]:
     return [rule.parameter for rule in map(parse, masks.values()) if ALGORITHMS[rule.algorithm].takes == "key"]
 
 
-def _checked(name: str, takes: Takes, parameter: str) -> str:
+def _check_parameter(name: str, takes: Takes, parameter: str) -> str:
     if takes == "nothing":
         raise ValueError(f"expected {name} alone, found something behind the colon: it takes no parameter")
     if takes == "count":

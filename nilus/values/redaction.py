@@ -108,7 +108,7 @@ def without_parameter(rule: str) -> str:
     return f"{algorithm}{colon}{HIDDEN}" if colon else algorithm
 
 
-def shown(value: object) -> str:
+def redact_value(value: object) -> str:
     """Return a value as it may be quoted in a message: redacted, shortened, containers by their kind only."""
     if isinstance(value, str):
         text = redact_address(value)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator
 
 from nilus.values import mask_rule
-from nilus.values.redaction import kind, shown
+from nilus.values.redaction import kind, redact_value
 from nilus.values.spelling import did_you_mean
 from nilus.workflow.template_values import TemplatedText
 
@@ -49,7 +49,7 @@ def column_list(value: object) -> list[str]:
     columns = [_column_name(item) for item in items]
     for column in columns:
         if columns.count(column) > 1:
-            raise ValueError(f"the column {shown(column)} is given twice")
+            raise ValueError(f"the column {redact_value(column)} is given twice")
     return columns
 
 
@@ -77,7 +77,7 @@ def _hint_pairs(value: object) -> object:
             pairs = [_hint_pair(item)]
         for column, hint in pairs:
             if column in hints:
-                raise ValueError(f"the column {shown(column)} is given twice")
+                raise ValueError(f"the column {redact_value(column)} is given twice")
             hints[column] = hint
     return hints
 
@@ -85,7 +85,7 @@ def _hint_pairs(value: object) -> object:
 def _hint_pair(item: object) -> tuple[str, str]:
     column, colon, hint = item.rpartition(":") if isinstance(item, str) else ("", "", "")
     if not colon or not column.strip():
-        raise ValueError(f"expected column:type, found {shown(item)}")
+        raise ValueError(f"expected column:type, found {redact_value(item)}")
     return column.strip(), hint
 
 
@@ -94,7 +94,7 @@ def _data_type(value: object) -> str:
     if name in _TYPES:
         return name
     hint = f", did you mean {_OTHER_NAMES[name]}?" if name in _OTHER_NAMES else did_you_mean(name, _TYPES)
-    raise ValueError(f"expected one of {', '.join(_TYPES)}, found {shown(value)}{hint}")
+    raise ValueError(f"expected one of {', '.join(_TYPES)}, found {redact_value(value)}{hint}")
 
 
 def _mask_rule(value: object) -> str:
@@ -112,7 +112,7 @@ def _mask_map(value: object) -> object:
         for column, rule in (value or {}).items():
             name = _column_name(column)
             if name in masks:
-                raise ValueError(f"the column {shown(name)} is given twice")
+                raise ValueError(f"the column {redact_value(name)} is given twice")
             masks[name] = rule
         return masks
     raise ValueError(f"expected a mapping column: algorithm, found {kind(value)}")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from nilus.errors import WorkflowError
-from nilus.values.redaction import kind, shown
+from nilus.values.redaction import kind, redact_value
 from nilus.workflow.template_values import TemplateValues
 
 _TAG = "tag:yaml.org,2002:"
@@ -47,7 +47,7 @@ class _Loader(yaml.SafeLoader):
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if self._template_values is not None:
             written = event.value
-            event.value = self._template_values.restored(written, is_plain=event.implicit[0])
+            event.value = self._template_values.restore(written, is_plain=event.implicit[0])
             if written != event.value == "<<":
                 event.tag = f"{_TAG}str"
         node: yaml.ScalarNode = super().compose_scalar_node(anchor)
@@ -63,7 +63,7 @@ class _Loader(yaml.SafeLoader):
             line = key.start_mark.line + 1
             if key.value in first:
                 raise _not_usable(
-                    f"The workflow document has the key {shown(key.value)} twice in one mapping: "
+                    f"The workflow document has the key {redact_value(key.value)} twice in one mapping: "
                     f"on line {first[key.value]} and on line {line}.",
                     "Keep one of the two.",
                 )
@@ -117,7 +117,7 @@ def load_document(document: str | Mapping[str, Any] | None, values: TemplateValu
     return content
 
 
-def plain(value: object, *, depth: int = 0) -> Any:
+def to_plain(value: object, *, depth: int = 0) -> Any:
     """Return `value` as plain JSON values, `NumberText` as numbers; what the author handed over is not changed.
 
     Raises:
@@ -130,11 +130,11 @@ def plain(value: object, *, depth: int = 0) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [plain(item, depth=depth + 1) for item in value]
+        return [to_plain(item, depth=depth + 1) for item in value]
     if isinstance(value, Mapping):
         if any(not isinstance(key, str) for key in value):
             raise ValueError("expected keys that are text")
-        return {str(key): plain(item, depth=depth + 1) for key, item in value.items()}
+        return {str(key): to_plain(item, depth=depth + 1) for key, item in value.items()}
     raise ValueError(f"expected text, a number, true or false, a list or a mapping, found {kind(value)}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from nilus.values.redaction import kind, redact_address
 from nilus.values.spelling import did_you_mean, kebab, kebab_from_camel, nearest, snake
-from nilus.workflow.document import plain
+from nilus.workflow.document import to_plain
 from nilus.workflow.manifest import SECTIONS
 from nilus.workflow.sync_flags import parse_sync_flags
 
@@ -185,7 +185,7 @@ class _Reader:
         if not key.startswith("sql-"):
             self.warn_of_near_key(key, place)
         try:
-            handed_over = plain(value)
+            handed_over = to_plain(value)
         except ValueError as error:
             self.refuse(place, str(error))
             return

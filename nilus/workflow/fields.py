@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from nilus.values.interval import parse_instant
-from nilus.values.redaction import kind, shown
+from nilus.values.redaction import kind, redact_value
 from nilus.values.spelling import did_you_mean, snake
 from nilus.workflow.sync_flags import parse_duration
 from nilus.workflow.template_values import TemplatedText
@@ -33,7 +33,9 @@ def one_of(literal: object) -> BeforeValidator:
         folded = snake(value.strip().lower()) if isinstance(value, str) else ""
         if folded in by_fold:
             return by_fold[folded]
-        raise ValueError(f"expected one of {', '.join(words)}, found {shown(value)}{did_you_mean(folded, words)}")
+        raise ValueError(
+            f"expected one of {', '.join(words)}, found {redact_value(value)}{did_you_mean(folded, words)}"
+        )
 
     return BeforeValidator(check)
 
@@ -43,7 +45,7 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _stripped(text: str) -> str:
+def _strip(text: str) -> str:
     text = text.strip()
     if not text:
         raise ValueError("is empty")
@@ -51,7 +53,7 @@ def _stripped(text: str) -> str:
 
 
 def _not_blank(text: str) -> str:
-    _stripped(text)
+    _strip(text)
     return text
 
 
@@ -72,7 +74,7 @@ def _text_or_nothing(value: object) -> object:
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(f"expected a whole number, found {shown(value)}")  # noqa: TRY004 - pydantic wants a ValueError
+        raise ValueError(f"expected a whole number, found {redact_value(value)}")  # noqa: TRY004 - pydantic wants a ValueError
     return value
 
 
@@ -80,7 +82,7 @@ def _reference(value: object) -> object:
     value = _as_text(value)
     if not isinstance(value, str):
         return value
-    name = _stripped(value)
+    name = _strip(value)
     return None if name == "HEAD" else name
 
 
@@ -107,7 +109,9 @@ def _relative_path(value: object) -> object:
         return value
     path = PurePosixPath(value.strip())
     if path.is_absolute() or ".." in path.parts or "\\" in value or not value.isprintable():
-        raise ValueError(f"expected a path inside the repository, without .. and backslash, found {shown(value)}")
+        raise ValueError(
+            f"expected a path inside the repository, without .. and backslash, found {redact_value(value)}"
+        )
     return str(path)
 
 
@@ -127,20 +131,22 @@ def _instant(value: object) -> object:
     except ValueError:
         raise ValueError(
             f"expected a date like 2024-01-31 or a time in ISO 8601 like 2024-01-31T15:00:00+00:00, "
-            f"found {shown(value)}"
+            f"found {redact_value(value)}"
         ) from None
 
 
 def _destination(text: str) -> str:
     parts = [part.strip() for part in text.split(".")]
     if len(parts) > 2 or not all(parts):
-        raise ValueError(f"expected schema or schema.table, found {shown(text)}")
+        raise ValueError(f"expected schema or schema.table, found {redact_value(text)}")
     return ".".join(parts)
 
 
 def _staging_bucket(text: str | None) -> str | None:
     if text is not None and not text.startswith(_STAGING_SCHEMES):
-        raise ValueError(f"expected an address that begins with {_either(_STAGING_SCHEMES)}, found {shown(text)}")
+        raise ValueError(
+            f"expected an address that begins with {_either(_STAGING_SCHEMES)}, found {redact_value(text)}"
+        )
     return text
 
 
@@ -149,10 +155,10 @@ def _either(words: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-Text = Annotated[str, BeforeValidator(_as_text), AfterValidator(_stripped)]
+Text = Annotated[str, BeforeValidator(_as_text), AfterValidator(_strip)]
 OptionalText = Annotated[str | None, BeforeValidator(_text_or_nothing)]
 Address = Annotated[str, BeforeValidator(written_placeholders), AfterValidator(_not_blank)]
-RepositoryUrl = Annotated[str, AfterValidator(_stripped), AfterValidator(_without_user_info)]
+RepositoryUrl = Annotated[str, AfterValidator(_strip), AfterValidator(_without_user_info)]
 Reference = Annotated[str | None, BeforeValidator(_reference)]
 RelativePath = Annotated[str, BeforeValidator(_relative_path)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nilus.errors import WorkflowError
-from nilus.values.redaction import kind, shown
+from nilus.values.redaction import kind, redact_value
 from nilus.values.spelling import kebab_from_camel, nearest
 
 SECTIONS = ("repo", "source", "sink")
@@ -78,7 +78,7 @@ def find_block(document: Mapping[str, Any], *, step: str | None = None) -> Found
     if manifest_type == "nilus":
         return _from_nilus(document, step)
     raise WorkflowError(
-        f"A manifest of type {shown(document[key])} holds no workflow that can be run here.",
+        f"A manifest of type {redact_value(document[key])} holds no workflow that can be run here.",
         expected=_SHAPES,
         remedy="Take the repo, source and sink out of the manifest and give them as a bare document.",
     )
@@ -86,7 +86,7 @@ def find_block(document: Mapping[str, Any], *, step: str | None = None) -> Found
 
 def _bare(document: Mapping[str, Any], step: str | None) -> FoundBlock:
     if document and not any(_spelling_of(document, section) for section in SECTIONS):
-        first = ", ".join(shown(str(key)) for key in list(document)[:5])
+        first = ", ".join(redact_value(str(key)) for key in list(document)[:5])
         raise WorkflowError(
             "The workflow document has neither repo nor source nor sink.",
             expected=_SHAPES,
@@ -117,7 +117,7 @@ def _refuse_other_modes(spec: Mapping[str, Any], path: str) -> None:
     key = _spelling_of(spec, "type")
     if key is not None and str(spec[key]).strip().lower() != "batch":
         raise WorkflowError(
-            f"{path}.{key}: only batch pipelines run custom sources.", expected="batch", found=shown(spec[key])
+            f"{path}.{key}: only batch pipelines run custom sources.", expected="batch", found=redact_value(spec[key])
         )
 
 
@@ -166,7 +166,7 @@ def _nilus_step(node: object, path: str) -> _Step | None:
 
 
 def _choose(steps: list[_Step], step: str | None, path: str) -> _Step:
-    names = ", ".join(shown(found.name) for found in steps)
+    names = ", ".join(redact_value(found.name) for found in steps)
     if not steps:
         raise WorkflowError(
             f"{path}: no step of the nilus stack.",
@@ -178,7 +178,7 @@ def _choose(steps: list[_Step], step: str | None, path: str) -> _Step:
     if step is None:
         message = f"{path}: the manifest has {len(steps)} steps of the nilus stack."
     else:
-        message = f"{path}: {len(chosen) or 'no'} steps of the nilus stack are named {shown(step)}."
+        message = f"{path}: {len(chosen) or 'no'} steps of the nilus stack are named {redact_value(step)}."
     raise WorkflowError(
         message,
         expected="the name of one step",
@@ -190,7 +190,7 @@ def _choose(steps: list[_Step], step: str | None, path: str) -> _Step:
 def _refuse_step(step: str | None) -> None:
     if step is not None:
         raise WorkflowError(
-            f"The step {shown(step)} was asked for, but the workflow document has no steps.",
+            f"The step {redact_value(step)} was asked for, but the workflow document has no steps.",
             expected="a `type: workflow` manifest",
             remedy="Leave the step out.",
         )

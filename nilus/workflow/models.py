@@ -268,9 +268,9 @@ class Workflow(_Model):
             given = {section: values for section, values in overrides.items() if values is not None}
             block.lay_over(read_block(given, _KNOWN, note=" (argument)"))
         prefix = f"{found.path}." if found.path else ""
-        repo = _validated(Repo, "repo", block, prefix)
-        source = _validated(Source, "source", block, prefix)
-        sink = _validated(Sink, "sink", block, prefix)
+        repo = _validate(Repo, "repo", block, prefix)
+        source = _validate(Source, "source", block, prefix)
+        sink = _validate(Sink, "sink", block, prefix)
         if source and sink and (conflict := _conflict(source, sink)):
             block.problems.append(f"{_path(block, ('sink', 'full-refresh'), prefix)}: {conflict}")
         if block.problems or repo is None or source is None or sink is None:
@@ -297,7 +297,7 @@ def _conflict(source: Source, sink: Sink) -> str | None:
     return None
 
 
-def _validated(model: type[_M], section: str, block: Block, prefix: str) -> _M | None:
+def _validate(model: type[_M], section: str, block: Block, prefix: str) -> _M | None:
     """Return the model of one section, or None where there are problems; they are added to those of `block`."""
     if section not in block.present:
         block.problems.append(f"{prefix}{section}: missing")

@@ -33,14 +33,14 @@ class TemplatedText(str):
         return made
 
 
-def given(value: Any) -> Any:
+def mark_templated(value: Any) -> Any:
     """Return what came out of a template whole, its texts marked as such: no placeholder in them was an author's."""
     if isinstance(value, str):
         return TemplatedText(value, tuple(value[start:end] for start, end in address.placeholders(value)))
     if isinstance(value, Mapping):
-        return {key: given(item) for key, item in value.items()}
+        return {key: mark_templated(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [given(item) for item in value]
+        return [mark_templated(item) for item in value]
     return value
 
 
@@ -59,7 +59,7 @@ class TemplateValues:
         self._values.append(value if isinstance(value, _CONTAINERS) else text)
         return f"{self._start}{len(self._values) - 1}{_CLOSES}"
 
-    def restored(self, text: str, *, is_plain: bool = False) -> str:
+    def restore(self, text: str, *, is_plain: bool = False) -> str:
         """Return a scalar with the values in place of their tokens; itself where it has none.
 
         Args:
@@ -95,7 +95,7 @@ class TemplateValues:
             written |= {(start + length, end + length) for start, end in address.placeholders(literal)}
             parts.append(literal)
             if match:
-                parts.append(self.restored(str(self._value(match))))
+                parts.append(self.restore(str(self._value(match))))
                 position = match.end()
             length = sum(map(len, parts))
         result = "".join(parts)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nilus.errors import WorkflowError
-from nilus.values.redaction import shown
+from nilus.values.redaction import redact_value
 from nilus.workflow.document_reader import Location
 
 _EXPECTED = {
@@ -63,4 +63,4 @@ def _explain(details: ErrorDetails) -> str:
         expected = _EXPECTED[details["type"]]
     else:
         return details["msg"]
-    return f"expected {expected}, found {shown(found)}"
+    return f"expected {expected}, found {redact_value(found)}"

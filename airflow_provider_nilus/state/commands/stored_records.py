@@ -33,7 +33,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredRecord:
     """What is kept of a key.
 
     Attributes:
@@ -58,7 +58,7 @@ class Kept:
         return f"Variable {self.name}" if self.task is None else f"XCom of {self.task.key}, run {self.name or 'none'}"
 
 
-def all_records() -> list[Kept]:
+def all_records() -> list[StoredRecord]:
     """Return what is kept in Variables and in XComs, in the order of the keys."""
     from airflow.utils.session import create_session
 
@@ -67,7 +67,7 @@ def all_records() -> list[Kept]:
     return sorted(found, key=lambda kept: kept.key)
 
 
-def find(key: str, task: Task | None = None) -> Kept:
+def find(key: str, task: Task | None = None) -> StoredRecord:
     """Return what is kept of a key.
 
     Args:
@@ -83,7 +83,7 @@ def find(key: str, task: Task | None = None) -> Kept:
         variable = next(_variables(session, variable_name(key), key), None)
         xcoms = [kept for kept in _xcoms(session, task) if kept.key == key or kept.task == task]
     if task is not None:
-        return xcoms[0] if xcoms else Kept(key, task, "", Record(key=key))
+        return xcoms[0] if xcoms else StoredRecord(key, task, "", Record(key=key))
     if variable and xcoms:
         raise StateError(
             f"The state of {key!r} is kept twice",
@@ -95,10 +95,10 @@ def find(key: str, task: Task | None = None) -> Kept:
         return max(
             xcoms, key=lambda kept: kept.record.moved_at.timestamp() if kept.record and kept.record.moved_at else 0
         )
-    return variable or next(iter(xcoms), Kept(key, None, variable_name(key), Record(key=key)))
+    return variable or next(iter(xcoms), StoredRecord(key, None, variable_name(key), Record(key=key)))
 
 
-def write(kept: Kept, record: Record) -> Kept:
+def write(kept: StoredRecord, record: Record) -> StoredRecord:
     """Keep a record in the place of another one.
 
     Returns:
@@ -118,17 +118,17 @@ def write(kept: Kept, record: Record) -> Kept:
         return replace(kept, record=record, name=run_id)
 
 
-def _variables(session: Session, name: str | None = None, key: str | None = None) -> Iterator[Kept]:
+def _variables(session: Session, name: str | None = None, key: str | None = None) -> Iterator[StoredRecord]:
     from airflow.models import Variable
     from sqlalchemy import select
 
     named = Variable.key == name if name else Variable.key.startswith(PREFIX, autoescape=True)
     for variable in session.scalars(select(Variable).where(named)):
         text = variable.val or ""
-        yield _kept(key or _key_in(text) or variable.key.removeprefix(PREFIX), None, variable.key, text)
+        yield _read_record(key or _key_in(text) or variable.key.removeprefix(PREFIX), None, variable.key, text)
 
 
-def _xcoms(session: Session, task: Task | None = None) -> Iterator[Kept]:
+def _xcoms(session: Session, task: Task | None = None) -> Iterator[StoredRecord]:
     """Yield of each task the record that was written last."""
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
@@ -143,7 +143,7 @@ def _xcoms(session: Session, task: Task | None = None) -> Iterator[Kept]:
     for owner, run_id in newest.items():
         value = _xcom_value(session, owner, run_id)
         text = value if isinstance(value, str) else ""
-        yield _kept(_key_in(text) or owner.key, owner, run_id, text)
+        yield _read_record(_key_in(text) or owner.key, owner, run_id, text)
 
 
 def _xcom_value(session: Session, task: Task, run_id: str) -> Any:
@@ -174,13 +174,13 @@ def _key_in(text: str) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _kept(key: str, task: Task | None, name: str, text: str) -> Kept:
+def _read_record(key: str, task: Task | None, name: str, text: str) -> StoredRecord:
     try:
         record = read_value(key, text)
     except NilusError as error:
         trouble = error if isinstance(error, StateError) else StateError(str(error))
-        return Kept(key, task, name, None, trouble, len(text))
-    return Kept(key, task, name, record, None, len(text))
+        return StoredRecord(key, task, name, None, trouble, len(text))
+    return StoredRecord(key, task, name, record, None, len(text))
 
 
 def _write_variable(session: Session, name: str, record: Record) -> None:

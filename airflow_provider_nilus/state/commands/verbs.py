@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_nilus.state import change
 from airflow_provider_nilus.state.commands import stored_records
-from airflow_provider_nilus.state.commands.stored_records import Kept, Task
+from airflow_provider_nilus.state.commands.stored_records import StoredRecord, Task
 from airflow_provider_nilus.state.record import Commit, Directive, Record
 from nilus.errors import NilusError, StateError
 
@@ -53,7 +53,7 @@ def show_state(arguments: Namespace) -> None:
         return
     print(f"{record.key}: version {record.version}, in {found.place}, {found.size} bytes")
     if record.directive:
-        print(f"The next run first: {_directed(record.directive)}")
+        print(f"The next run first: {_describe_directive(record.directive)}")
     if record.head:
         head = record.head
         print(f"Committed by run {head.run_id} at {head.committed_at.isoformat()}, source at {head.commit or '-'}")
@@ -69,7 +69,7 @@ def history_state(arguments: Namespace) -> None:
         print(json.dumps([commit.model_dump(mode="json") for commit in record.commits], indent=2))
         return
     if record.directive:
-        print(f"version {record.directive.version}: {record.directive.verb}; {_directed(record.directive)}")
+        print(f"version {record.directive.version}: {record.directive.verb}; {_describe_directive(record.directive)}")
     names = ("version", "run", "type", "commit", "committed at", "rows", "loads")
     print(_table(names, [_commit_line(commit) for commit in record.commits]))
     if record.truncated:
@@ -79,7 +79,7 @@ def history_state(arguments: Namespace) -> None:
 @_verb
 def set_state(arguments: Namespace) -> None:
     """Make a state the head."""
-    found = _found(arguments)
+    found = _find_record(arguments)
     text = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text()
     state = _state_in(text)
     _change(arguments, found, change.put(_or_empty(found), state))
@@ -88,7 +88,7 @@ def set_state(arguments: Namespace) -> None:
 @_verb
 def reset_state(arguments: Namespace) -> None:
     """Forget the record; also one that cannot be read."""
-    found = _found(arguments)
+    found = _find_record(arguments)
     _change(arguments, found, change.reset(_or_empty(found), keep_rows=arguments.keep_rows))
 
 
@@ -102,11 +102,11 @@ def rewind_state(arguments: Namespace) -> None:
 @_verb
 def adopt_state(arguments: Namespace) -> None:
     """Have the next run take the newest load's state; also where the record cannot be read."""
-    found = _found(arguments)
+    found = _find_record(arguments)
     _change(arguments, found, change.adopt(_or_empty(found)))
 
 
-def _found(arguments: Namespace) -> Kept:
+def _find_record(arguments: Namespace) -> StoredRecord:
     task = None
     if arguments.dag_id or arguments.task_id:
         if not (arguments.dag_id and arguments.task_id):
@@ -115,8 +115,8 @@ def _found(arguments: Namespace) -> Kept:
     return stored_records.find(arguments.key, task)
 
 
-def _existing(arguments: Namespace) -> Kept:
-    found = _found(arguments)
+def _existing(arguments: Namespace) -> StoredRecord:
+    found = _find_record(arguments)
     if found.record is not None and found.size == 0:
         raise StateError(
             f"There is no record of {arguments.key!r}",
@@ -127,29 +127,29 @@ def _existing(arguments: Namespace) -> Kept:
     return found
 
 
-def _readable(found: Kept) -> Record:
+def _readable(found: StoredRecord) -> Record:
     if found.record is None:
         raise found.trouble or StateError(f"The state record of {found.key!r} cannot be read")
     return found.record
 
 
-def _or_empty(found: Kept) -> Record:
+def _or_empty(found: StoredRecord) -> Record:
     return found.record or Record(key=found.key)
 
 
-def _change(arguments: Namespace, found: Kept, record: Record) -> None:
+def _change(arguments: Namespace, found: StoredRecord, record: Record) -> None:
     """Print what would change, ask, and do it."""
     print(_difference(found, record))
     if arguments.dry_run:
         print("Nothing was changed (--dry-run).")
         return
-    if not arguments.yes and not _agreed():
+    if not arguments.yes and not _confirm():
         raise SystemExit("Nothing was changed.")
     written = stored_records.write(found, record)
     print(f"Done: version {record.version}, in {written.place}.")
 
 
-def _agreed() -> bool:
+def _confirm() -> bool:
     print("Change it? [y/N] ", end="", flush=True)
     try:
         return input().strip().lower() in ("y", "yes")
@@ -157,7 +157,7 @@ def _agreed() -> bool:
         raise SystemExit("Nothing was changed: nobody answered, and there was no --yes.") from None
 
 
-def _difference(found: Kept, record: Record) -> str:
+def _difference(found: StoredRecord, record: Record) -> str:
     before = found.record
     lines = [f"{found.key}, in {found.place}:"]
     if found.size == 0:
@@ -171,11 +171,11 @@ def _difference(found: Kept, record: Record) -> str:
     lines.append(f"  state    {_short(before.state if before else None)}")
     lines.append(f"        -> {_short(record.state)}")
     if record.directive:
-        lines.append(f"  the next run first: {_directed(record.directive)}")
+        lines.append(f"  the next run first: {_describe_directive(record.directive)}")
     return "\n".join(lines)
 
 
-def _directed(directive: Directive) -> str:
+def _describe_directive(directive: Directive) -> str:
     """Say what the next run does first."""
     does = []
     if directive.removes:
@@ -216,7 +216,7 @@ def _state_in(text: str) -> dict[str, Any]:
     return state
 
 
-def _summary(one: Kept) -> dict[str, Any]:
+def _summary(one: StoredRecord) -> dict[str, Any]:
     record = one.record
     head = record.head if record else None
     return {
@@ -231,7 +231,7 @@ def _summary(one: Kept) -> dict[str, Any]:
     }
 
 
-def _line(one: Kept) -> tuple[str, ...]:
+def _line(one: StoredRecord) -> tuple[str, ...]:
     if one.trouble:
         return (one.key, "cannot be read", "-", "-", "-", str(one.size), one.place)
     known = _summary(one)

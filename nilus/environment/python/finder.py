@@ -68,7 +68,7 @@ def find_python(
     """
     check_python(wanted)
     own = Interpreter.current()
-    found = own if _is_version(own.version, wanted) else _remembered(wanted, cache_dir, uv_settings, deadline)
+    found = own if _is_version(own.version, wanted) else _from_cache(wanted, cache_dir, uv_settings, deadline)
     if found.version not in SpecifierSet(requires_python, prereleases=True):
         raise DependencyError(
             f"nilus does not work with Python {found.version}.",
@@ -83,7 +83,7 @@ def _is_version(version: str, wanted: str) -> bool:
     return version == wanted or version.startswith(f"{wanted}.")
 
 
-def _remembered(wanted: str, cache_dir: Path, uv_settings: UvSettings, deadline: Deadline) -> Interpreter:
+def _from_cache(wanted: str, cache_dir: Path, uv_settings: UvSettings, deadline: Deadline) -> Interpreter:
     cache = Cache(cache_dir / _BUCKET, content="interpreter", error=DependencyError, log=_log)
     variables = {**uv_settings.variables, "PATH": _search_path(uv_settings.variables)}
     if os.environ.get(_MANAGED):
@@ -150,12 +150,12 @@ def _ask(wanted: str, uv: Uv) -> Interpreter:
     raise DependencyError(
         f"There is no Python {wanted} on this machine.",
         expected="the interpreter that the task's `python` asks for, installed in the image of the workers",
-        found=f"{_listed(uv)}.\n{words}",
+        found=f"{_list_pythons(uv)}.\n{words}",
         remedy="Ask for a version that is there, or have it installed in the image: it is never downloaded.",
     )
 
 
-def _listed(uv: Uv) -> str:
+def _list_pythons(uv: Uv) -> str:
     try:
         pythons = uv.pythons()
     except UvFailed:

@@ -58,7 +58,7 @@ class InstalledPackage:
                 continue
 
 
-class Installed:
+class InstalledPackages:
     """The packages found on a path; of several with one name the first, as imports take it.
 
     Args:
@@ -74,7 +74,7 @@ class Installed:
             self._packages.setdefault(_NILUS, InstalledPackage(_NILUS, ours.version, ours.folder, any_version=True))
 
     @classmethod
-    def on(cls, path: Iterable[str]) -> Installed:
+    def on(cls, path: Iterable[str]) -> InstalledPackages:
         """Return what is installed in the folders of a path."""
         packages: dict[NormalizedName, InstalledPackage] = {}
         for entry in path:

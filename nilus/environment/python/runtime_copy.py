@@ -99,7 +99,12 @@ def _compile(folder: Path, interpreter: Interpreter, deadline: Deadline) -> None
     command = [interpreter.executable, "-I", "-m", "compileall", "-q", str(folder)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=deadline.left, check=False
+            command,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=deadline.seconds_left,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise DependencyError(

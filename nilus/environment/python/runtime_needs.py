@@ -114,13 +114,13 @@ def _holds(requirement: Requirement, extra: str, markers: Mapping[str, str] | No
 def _overlap(one: SpecifierSet, other: SpecifierSet) -> bool:
     """Whether some version is in both: those they name are tried, and one behind each of them."""
     named = [specifier.version.removesuffix(".*") for specifier in (*one, *other)]
-    samples = [sample for text in named for sample in _around(text)]
+    samples = [sample for text in named for sample in _versions_around(text)]
     both = one & other
     return any(both.contains(sample, prereleases=True) for sample in (*samples, *_SAMPLES))
 
 
 @functools.cache
-def _around(text: str) -> tuple[str, ...]:
+def _versions_around(text: str) -> tuple[str, ...]:
     try:
         version = Version(text)
     except InvalidVersion:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from nilus.environment.requirements.lines import Refused, shown
+from nilus.environment.requirements.lines import LineError, redact_part
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://|file:", re.IGNORECASE)
 _MARKER = re.compile(r"\s;|;\s")
@@ -65,11 +65,11 @@ def option(name: str, value: str, path: Path, root: Path, *, allowed: bool) -> s
         Refused: it is not allowed, or uv does not know it.
     """
     if not (allowed and name in _UV_OPTIONS):
-        raise Refused(f"the option {name}", _option_remedy(name, allowed=allowed))
+        raise LineError(f"the option {name}", _option_remedy(name, allowed=allowed))
     if _UV_OPTIONS[name] != bool(value):
-        raise Refused(f"{name} {shown(value)}".strip(), f"Give {name} the value it needs, or none.")
+        raise LineError(f"{name} {redact_part(value)}".strip(), f"Give {name} the value it needs, or none.")
     if name == "--find-links" and not is_remote(value):
-        return f"{name} {_inside(value, path, root).as_uri()}"
+        return f"{name} {_path_inside(value, path, root).as_uri()}"
     if is_remote(value):
         _split(value)
     return f"{name} {value}".strip()
@@ -94,7 +94,7 @@ def editable(value: str, path: Path, root: Path, *, allowed: bool) -> str:
     """
     if allowed and is_remote(value):
         return address(value, path, root, allowed=True)
-    raise Refused(f"an editable install, {shown(value)}", _ARCHIVE if allowed else _NAME_IT)
+    raise LineError(f"an editable install, {redact_part(value)}", _ARCHIVE if allowed else _NAME_IT)
 
 
 def address(text: str, path: Path, root: Path, *, allowed: bool) -> str:
@@ -110,14 +110,14 @@ def address(text: str, path: Path, root: Path, *, allowed: bool) -> str:
         Refused: it is not allowed, carries a credential, leads out of the repository or to a folder.
     """
     if not allowed:
-        raise Refused(f"an address, {shown(text)}", _NAME_IT)
+        raise LineError(f"an address, {redact_part(text)}", _NAME_IT)
     if _MARKER.search(text):
-        raise Refused(f"a marker behind the address {shown(text)}", "Write it as `name @ address ; marker`.")
+        raise LineError(f"a marker behind the address {redact_part(text)}", "Write it as `name @ address ; marker`.")
     if is_remote(text) and _split(text).scheme.lower() != "file":
         return text
-    file = _inside(unquote(re.sub(r"(?i)^file:(//(localhost)?)?", "", text)), path, root)
+    file = _path_inside(unquote(re.sub(r"(?i)^file:(//(localhost)?)?", "", text)), path, root)
     if not file.is_file():
-        raise Refused(f"the path {shown(text)}", _ARCHIVE)
+        raise LineError(f"the path {redact_part(text)}", _ARCHIVE)
     return file.as_uri()
 
 
@@ -126,15 +126,15 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         password, user = parts.password, parts.username
     except ValueError:
-        raise Refused(f"the address {shown(text)}", "Correct the address.") from None
+        raise LineError(f"the address {redact_part(text)}", "Correct the address.") from None
     # SSH addresses carry the name of the account, `git` nearly always; it is no secret.
     if password is not None or (user is not None and not parts.scheme.lower().endswith("ssh")):
-        raise Refused(f"a credential in {shown(text)}", _TAKE_OUT)
+        raise LineError(f"a credential in {redact_part(text)}", _TAKE_OUT)
     return parts
 
 
-def _inside(value: str, path: Path, root: Path) -> Path:
+def _path_inside(value: str, path: Path, root: Path) -> Path:
     target = (path.parent / value).resolve()
     if not target.is_relative_to(root):
-        raise Refused(f"{shown(value)}, which leads out of the repository", "Keep it in the repository.")
+        raise LineError(f"{redact_part(value)}, which leads out of the repository", "Keep it in the repository.")
     return target

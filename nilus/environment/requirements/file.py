@@ -12,7 +12,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nilus.environment.requirements import addresses
-from nilus.environment.requirements.lines import Origin, Refused, lines_of, shown, split_option, split_requirement
+from nilus.environment.requirements.lines import (
+    LineError,
+    Origin,
+    lines_of,
+    redact_part,
+    split_option,
+    split_requirement,
+)
 from nilus.errors import DependencyError
 
 FILE_NAME = "requirements.txt"
@@ -22,7 +29,7 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequirementLine:
     """One requirement, or one constraint.
 
     Args:
@@ -55,8 +62,8 @@ class Requirements:
     """
 
     file: str
-    wanted: tuple[Wanted, ...] = ()
-    constraints: tuple[Wanted, ...] = ()
+    wanted: tuple[RequirementLine, ...] = ()
+    constraints: tuple[RequirementLine, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -84,14 +91,14 @@ def read(
     name = reader.name_of(path)
     try:
         reader.include(path, name, (), reader.wanted)
-    except Refused as refused:
+    except LineError as refused:
         reader.problems.append((Origin(name, 1), refused))
     if reader.problems:
         raise _error(reader.problems)
     return Requirements(name, tuple(reader.wanted), tuple(reader.constraints), tuple(reader.options))
 
 
-def _error(problems: list[tuple[Origin, Refused]]) -> DependencyError:
+def _error(problems: list[tuple[Origin, LineError]]) -> DependencyError:
     lines = "a line that is" if len(problems) == 1 else f"{len(problems)} lines that are"
     return DependencyError(
         f"The source's requirements have {lines} not allowed here, or cannot be understood.",
@@ -106,17 +113,17 @@ class _Reader:
     root: Path
     allow_direct: bool
     markers: dict[str, str]
-    wanted: list[Wanted] = field(default_factory=list)
-    constraints: list[Wanted] = field(default_factory=list)
+    wanted: list[RequirementLine] = field(default_factory=list)
+    constraints: list[RequirementLine] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
-    problems: list[tuple[Origin, Refused]] = field(default_factory=list)
+    problems: list[tuple[Origin, LineError]] = field(default_factory=list)
 
     def name_of(self, path: Path) -> str:
         """Return a file's path in the repository; links in its last part are left as they are."""
         folder = path.parent.resolve()
         return (folder.relative_to(self.root) / path.name if folder.is_relative_to(self.root) else path).as_posix()
 
-    def include(self, path: Path, name: str, chain: tuple[Path, ...], into: list[Wanted]) -> None:
+    def include(self, path: Path, name: str, chain: tuple[Path, ...], into: list[RequirementLine]) -> None:
         """Read one file, after checking that it may be read.
 
         Raises:
@@ -124,21 +131,21 @@ class _Reader:
         """
         real = Path(os.path.realpath(path))
         if not real.is_relative_to(self.root):
-            raise Refused("a file that is not in the repository", "Keep all requirements in the repository.")
+            raise LineError("a file that is not in the repository", "Keep all requirements in the repository.")
         if real in chain:
-            raise Refused(f"{name} includes itself", "Remove the line that closes the circle.")
+            raise LineError(f"{name} includes itself", "Remove the line that closes the circle.")
         if not real.exists():
-            raise Refused(f"there is no file {name}", "Correct the path: it starts at the file it stands in.")
+            raise LineError(f"there is no file {name}", "Correct the path: it starts at the file it stands in.")
         for origin, text in lines_of(real, name):
             try:
                 self._line(origin, text, (*chain, real), into)
-            except Refused as refused:
+            except LineError as refused:
                 self.problems.append((origin, refused))
 
-    def _line(self, origin: Origin, text: str, chain: tuple[Path, ...], into: list[Wanted]) -> None:
+    def _line(self, origin: Origin, text: str, chain: tuple[Path, ...], into: list[RequirementLine]) -> None:
         variable = _VARIABLE.search(text)
         if variable:
-            raise Refused(f"the variable {variable.group()}", "Write out what is meant: variables are not filled in.")
+            raise LineError(f"the variable {variable.group()}", "Write out what is meant: variables are not filled in.")
         if text.startswith("-"):
             self._option(origin, *split_option(text), chain)
         else:
@@ -148,39 +155,39 @@ class _Reader:
         path = chain[-1]
         if option in ("--requirement", "--constraint"):
             if not value or addresses.is_remote(value):
-                raise Refused(f"{option} {shown(value)}".strip(), "Name a file of the repository behind it.")
+                raise LineError(f"{option} {redact_part(value)}".strip(), "Name a file of the repository behind it.")
             target = path.parent / value
             into = self.wanted if option == "--requirement" else self.constraints
             self.include(target, self.name_of(target), chain, into)
         elif option == "--editable":
             text = addresses.editable(value, path, self.root, allowed=self.allow_direct)
-            self.wanted.append(Wanted(text, origin, None))
+            self.wanted.append(RequirementLine(text, origin, None))
         else:
             self.options.append(addresses.option(option, value, path, self.root, allowed=self.allow_direct))
 
-    def _requirement(self, origin: Origin, text: str, path: Path, into: list[Wanted]) -> None:
+    def _requirement(self, origin: Origin, text: str, path: Path, into: list[RequirementLine]) -> None:
         written, options = split_requirement(text)
         hashes = frozenset(_hash(option, value) for option, value in options)
         if addresses.is_address(written):
             address = addresses.address(written, path, self.root, allowed=self.allow_direct)
-            into.append(Wanted(address, origin, None, hashes))
+            into.append(RequirementLine(address, origin, None, hashes))
             return
         try:
             requirement = Requirement(written)
         except InvalidRequirement as problem:
             reason = str(problem).partition("\n")[0].strip().rstrip(".")
-            raise Refused(f"{shown(written)}: {reason}", "Correct the line.") from None
+            raise LineError(f"{redact_part(written)}: {reason}", "Correct the line.") from None
         if requirement.marker is not None and not requirement.marker.evaluate({**self.markers, "extra": ""}):
             return
         if requirement.url is not None:
             requirement.url = addresses.address(requirement.url, path, self.root, allowed=self.allow_direct)
         requirement.marker = None
-        into.append(Wanted(str(requirement), origin, requirement, hashes))
+        into.append(RequirementLine(str(requirement), origin, requirement, hashes))
 
 
 def _hash(option: str, value: str) -> str:
     if option != "--hash":
-        raise Refused(f"the option {option}", f"Leave {option} out: how packages are built, the deployment decides.")
+        raise LineError(f"the option {option}", f"Leave {option} out: how packages are built, the deployment decides.")
     if not _HASH.fullmatch(value):
-        raise Refused(f"the hash {shown(value)}", "Write hashes as --hash=sha256:<hexadecimal digits>.")
+        raise LineError(f"the hash {redact_part(value)}", "Write hashes as --hash=sha256:<hexadecimal digits>.")
     return value

@@ -41,7 +41,7 @@ class Origin:
         return f"{self.file}:{self.line}"
 
 
-class Refused(Exception):  # noqa: N818 - it never leaves the reader of the files
+class LineError(Exception):
     """A line that is not allowed, or makes no sense: what was found, and what to do."""
 
     def __init__(self, found: str, remedy: str) -> None:
@@ -122,7 +122,7 @@ def split_requirement(text: str) -> tuple[str, list[tuple[str, str]]]:
     return " ".join(words[:count]).strip(), options
 
 
-def shown(text: str) -> str:
+def redact_part(text: str) -> str:
     """Return a part of a line as it may be quoted: without credentials, not too long."""
     redacted = redact_address(text)
     return redacted if len(redacted) <= _LONGEST_SHOWN else redacted[:_LONGEST_SHOWN] + "…"

@@ -29,14 +29,14 @@ class UvFailed(Exception):  # noqa: N818 - those who run uv turn it into an erro
 
     def __init__(self, doing: str, status: int, output: str, secrets: Iterable[str]) -> None:
         super().__init__(doing)
-        self.words = shown(output, secrets)
+        self.words = quote_output(output, secrets)
         self.kind = failure.kind_of(output, _KINDS, "uv")
         self._doing = doing
         self._status = status
 
     def error(self) -> DependencyError:
         """Return the error to raise."""
-        return failure.failed(
+        return failure.program_error(
             DependencyError, program="uv", doing=self._doing, status=self._status, kind=self.kind, words=self.words
         )
 
@@ -129,12 +129,12 @@ def timed_out(doing: str, deadline: Deadline, output: str, secrets: Iterable[str
     return DependencyError(
         f"uv could not {doing} within {deadline.seconds:g} seconds.",
         expected="the packages to be downloaded, built and installed in that time",
-        found=shown(output, secrets) or "no end and no message",
+        found=quote_output(output, secrets) or "no end and no message",
         remedy="Give it a longer timeout, ask for versions that have wheels, or look at the index and the network.",
         retryable=True,
     )
 
 
-def shown(text: str, secrets: Iterable[str]) -> str:
+def quote_output(text: str, secrets: Iterable[str]) -> str:
     """Return what may be shown of uv's words, as `programs.failure.shown`, without what it told of its progress."""
-    return failure.shown(text, secrets, starts=_STARTS)
+    return failure.quote_output(text, secrets, starts=_STARTS)

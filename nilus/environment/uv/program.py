@@ -160,7 +160,7 @@ class Uv:
     def _warn(self, words: str) -> None:
         for line in words.splitlines():
             if line.startswith("warning: "):
-                _log.warning("uv: %s", failure.shown(line.removeprefix("warning: "), self.settings.secrets))
+                _log.warning("uv: %s", failure.quote_output(line.removeprefix("warning: "), self.settings.secrets))
 
 
 def find_uv() -> str:

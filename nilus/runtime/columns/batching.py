@@ -31,7 +31,7 @@ _COLLECTED_AFTER = 20_000
 
 
 @contextmanager
-def batched(
+def batching(
     source: DltSource,
     mode: str,
     file_format: str | None,

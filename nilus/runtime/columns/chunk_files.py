@@ -109,7 +109,7 @@ class TableWriter(ParquetDataWriter):
                 continue
             self._write_rows(rows)
             rows = []
-            self._hold(self._complete(item))
+            self._keep_rows(self._complete(item))
         self._write_rows(rows)
 
     def write_footer(self) -> None:
@@ -154,7 +154,7 @@ class TableWriter(ParquetDataWriter):
                 arrays.append(table.column(index))
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
-    def _hold(self, table: Any) -> None:
+    def _keep_rows(self, table: Any) -> None:
         self.items_count += table.num_rows
         room = table.num_rows if self._is_kept else self.group_rows - self._held_rows
         for part in (table.slice(0, room), table.slice(room)):

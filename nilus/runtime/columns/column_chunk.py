@@ -129,7 +129,7 @@ class ColumnChunk:
 
     def typed_rows(self) -> tuple[list[Any], bool]:
         """Return the rows as dlt reads them out of its JSON, and whether one of dlt's marks may be in them."""
-        columns = {name: column.written(self.rows) for name, column in self.columns.items()}
+        columns = {name: column.to_encoder(self.rows) for name, column in self.columns.items()}
         rows: list[Any]
         if self.shapes is None:
             names = tuple(columns)

@@ -121,7 +121,7 @@ class ColumnNormalizer(JsonLItemsNormalizer):
         import pyarrow as pa  # type: ignore[import-untyped]
 
         normalizer = self._columnar(table_name)
-        columns = self._named(table_name, chunk, normalizer)
+        columns = self._name_columns(table_name, chunk, normalizer)
         update = self._decide_types(table_name, chunk, columns, normalizer)
         known = self.schema.get_table_columns(table_name)
         capabilities = self.config.destination_capabilities
@@ -179,7 +179,9 @@ class ColumnNormalizer(JsonLItemsNormalizer):
             raise NotColumnar("ids made of each row's values, as scd2, upsert and insert-only need them")
         return normalizer
 
-    def _named(self, table_name: str, chunk: ColumnChunk, normalizer: DataItemNormalizer) -> dict[str, RawColumn]:
+    def _name_columns(
+        self, table_name: str, chunk: ColumnChunk, normalizer: DataItemNormalizer
+    ) -> dict[str, RawColumn]:
         """Return the columns under the names they have in the table.
 
         Raises:

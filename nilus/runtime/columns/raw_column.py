@@ -101,7 +101,7 @@ class RawColumn:
         buffer = self.data.buffers()[2]
         return buffer is not None and _MARK.search(buffer) is not None
 
-    def written(self, rows: int) -> list[Any]:
+    def to_encoder(self, rows: int) -> list[Any]:
         """Return the values as dlt's encoder takes them; what it had marked before stays marked.
 
         Args:
@@ -122,7 +122,7 @@ class RawColumn:
         Args:
             rows: how many there are.
         """
-        values = self.written(rows)
+        values = self.to_encoder(rows)
         if self.kind in (NESTED, MIXED) or self.has_marks():
             values = custom_pua_decode_nested(values)
         return values
@@ -156,8 +156,8 @@ def raw_column(values: Sequence[Any]) -> RawColumn:
             build = _BUILD.get(kinds.pop())
             column = None if build is None else build(values, has_none)
         elif kinds == {dict, list}:
-            column = _nested(values, has_none)
-        return column or _mixed(values)
+            column = _nested_column(values, has_none)
+        return column or _mixed_column(values)
     except (TypeError, ValueError, OverflowError) as error:
         raise NotRows(str(error)) from error
 
@@ -234,7 +234,7 @@ def _zone(values: Sequence[Any], has_none: bool) -> Any:
     return zones[0] if len(set(map(id, zones))) == 1 and zones[0] in (None, UTC) else False
 
 
-def _nested(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
+def _nested_column(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
     try:
         # Without OPT_NON_STR_KEYS: two keys may become the same text, which only reading it back settles.
         texts = json_texts(values, lambda value: orjson.dumps(value, _encode, _OPTIONS))
@@ -243,7 +243,7 @@ def _nested(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
     return _array(NESTED, texts, "string")
 
 
-def _mixed(values: Sequence[Any]) -> RawColumn:
+def _mixed_column(values: Sequence[Any]) -> RawColumn:
     written = typed_json(values)
     if all(value is None for value in orjson.loads(written)):
         return RawColumn(NULL, None)
@@ -260,6 +260,6 @@ _BUILD: dict[type, Callable[[Sequence[Any], bool], RawColumn | None]] = {
     time: _time,
     Decimal: _decimal,
     datetime: _datetime,
-    dict: _nested,
-    list: _nested,
+    dict: _nested_column,
+    list: _nested_column,
 }

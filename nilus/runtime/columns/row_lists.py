@@ -111,16 +111,16 @@ class RowListIterator(PipeIterator):
         next_item_mode: Any,
     ) -> None:
         turns = _Turns(_FIRST_TURNS if len(sources) > 1 else 0)
-        taken = _Sources(self._taken(source, turns) for source in sources)
+        taken = _Sources(self._take(source, turns) for source in sources)
         super().__init__(max_parallel_items, workers, futures_poll_interval, taken, next_item_mode)
 
-    def _taken(self, source: SourcePipeItem, turns: _Turns) -> SourcePipeItem:
+    def _take(self, source: SourcePipeItem, turns: _Turns) -> SourcePipeItem:
         pipe = source.pipe
         if not isinstance(pipe, Pipe) or pipe.name not in self.resources or pipe.has_parent:
-            return _copied(source)
+            return _copy(source)
         # A transformer takes its rows one by one.
         if any(isinstance(step, ForkPipe) for step in pipe.steps) or runs_in_background(source.item):
-            return _copied(source)
+            return _copy(source)
         resource = self.resources[pipe.name]
         rows = _RowLists(pipe, resource, source.item, self.page_size, defers_sets=self.defers_sets, turns=turns)
         return source._replace(item=named_like(rows.run(), source.item))
@@ -131,10 +131,10 @@ class _Sources(list[SourcePipeItem]):
 
     def append(self, source: SourcePipeItem) -> None:
         """Add a generator; called by dlt."""
-        super().append(_copied(source))
+        super().append(_copy(source))
 
 
-def _copied(source: SourcePipeItem) -> SourcePipeItem:
+def _copy(source: SourcePipeItem) -> SourcePipeItem:
     return source._replace(item=named_like(snapshots(source.item), source.item))
 
 
@@ -203,14 +203,14 @@ class _RowLists:
     def run(self) -> Generator[Any, None, None]:
         """Yield lists of rows that are through, and everything else as it came."""
         try:
-            yield from self._stepped() if self._steps else self._plain()
+            yield from self._in_steps() if self._steps else self._without_steps()
             yield from self._flush()
             yield from map(snapshot, self._items)
         finally:
             if inspect.isgenerator(self._items):
                 self._items.close()
 
-    def _plain(self) -> Iterator[Any]:
+    def _without_steps(self) -> Iterator[Any]:
         """Take items that no step looks at: rows as many at a time as come in a moment, anything else by itself."""
         clock = time.monotonic
         count = 1
@@ -247,7 +247,7 @@ class _RowLists:
         else:
             yield from self._leave(snapshot(item), item)
 
-    def _stepped(self) -> Iterator[Any]:
+    def _in_steps(self) -> Iterator[Any]:
         """Put each item through the steps before the next is asked for."""
         for item in self._items:
             if hints_now(self._resource) is not self._hints.hints:

@@ -74,13 +74,13 @@ def _in_background(items: Iterator[Any]) -> Iterator[Any]:
         if item is None:
             yield None
             continue
-        run = _Awaited(item) if inspect.isawaitable(item) else _Called(item)
-        yield run.start() if isinstance(run, _Awaited) else run
+        run = _Coroutine(item) if inspect.isawaitable(item) else _Call(item)
+        yield run.start() if isinstance(run, _Coroutine) else run
         while not run.is_read:
             yield None
 
 
-class _Called:
+class _Call:
     """A function that dlt calls in a thread."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -94,7 +94,7 @@ class _Called:
             self.is_read = True
 
 
-class _Awaited:
+class _Coroutine:
     """A coroutine that dlt runs in its event loop."""
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:

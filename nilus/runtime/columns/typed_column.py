@@ -170,7 +170,7 @@ def _one_by_one(raw: RawColumn, rows: int, target: Target, normalizer: DataItemN
     """Convert each value by dlt's own functions, as its normalizer does for a column that exists."""
     import pyarrow as pa
 
-    converted = [None if value is None else _converted(value, target, normalizer) for value in raw.values(rows)]
+    converted = [None if value is None else _convert(value, target, normalizer) for value in raw.values(rows)]
     try:
         array = pa.array(converted, target.arrow_type)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, UnicodeError) as error:
@@ -182,7 +182,7 @@ def _one_by_one(raw: RawColumn, rows: int, target: Target, normalizer: DataItemN
     return array
 
 
-def _converted(value: Any, target: Target, normalizer: DataItemNormalizer) -> Any:
+def _convert(value: Any, target: Target, normalizer: DataItemNormalizer) -> Any:
     data_type: Any = target.data_type
     found = normalizer.py_type_to_sc_type_map.get(type(value))
     if found != data_type:

@@ -20,7 +20,7 @@ from dlt.extract.incremental.context import TimeIntervalContext
 
 from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
-from nilus.values.redaction import shown
+from nilus.values.redaction import redact_value
 from nilus.values.spelling import did_you_mean
 
 _SOURCE_CONFIG_PREFIX = "SOURCES__"
@@ -107,7 +107,7 @@ def _naming(job: Job, environ: Mapping[str, str]) -> str | None:
         raise WorkflowError(
             f"{chosen} names no naming convention{did_you_mean(naming, _NAMINGS)}",
             expected=", ".join(_NAMINGS),
-            found=shown(environ[chosen]),
+            found=redact_value(environ[chosen]),
             remedy="correct it in source_env, or leave it out",
         )
     return None if naming == "default" else naming
@@ -152,7 +152,7 @@ def empty_staging_afterwards(values: dict[str, Any]) -> None:
 
 
 @contextmanager
-def isolated(run_dir: str, values: dict[str, Any]) -> Iterator[None]:
+def isolation(run_dir: str, values: dict[str, Any]) -> Iterator[None]:
     """Let dlt see `values` and nothing else for the time of the block.
 
     Args:
@@ -165,7 +165,7 @@ def isolated(run_dir: str, values: dict[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def scheduled(start: datetime | None, end: datetime | None) -> Iterator[None]:
+def interval_context(start: datetime | None, end: datetime | None) -> Iterator[None]:
     """Let dlt know the run's interval for the time of the block; None in either place is no interval.
 
     It is there for incrementals that say `allow_external_schedulers=True`, and for `nilus.current.interval`.

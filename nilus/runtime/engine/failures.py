@@ -49,7 +49,7 @@ class Where:
 
 
 @contextmanager
-def said(where: Where) -> Iterator[None]:
+def explain_failures(where: Where) -> Iterator[None]:
     """Turn what is raised inside, by a step of dlt or by the destination itself, into an error of ours.
 
     Raises:

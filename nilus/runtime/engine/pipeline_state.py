@@ -47,7 +47,7 @@ def put(state: dict[str, Any], managed: TPipelineState) -> None:
     managed["sources"] = sources
 
 
-def plain(state: dict[str, Any]) -> dict[str, Any]:
+def to_plain(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state as plain JSON; `read` makes the same state of it."""
     document: dict[str, Any] = json.loads(dlt_json.typed_dumps(state))
     return document

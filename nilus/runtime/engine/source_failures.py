@@ -74,7 +74,7 @@ _REFUSALS: list[tuple[type[Exception], str, str, str]] = [
 
 
 @contextmanager
-def explained(who: str, checkout: Path) -> Iterator[None]:
+def explain_failures(who: str, checkout: Path) -> Iterator[None]:
     """Turn what is raised inside into a SourceError.
 
     Args:

@@ -31,7 +31,7 @@ class SqlDataset:
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows; places of values are written `%s`."""
-        stored = map(self.dialect.stored, values)
+        stored = map(self.dialect.to_driver, values)
         return [tuple(row) for row in self._sql.execute_sql(statement, *stored) or ()]
 
     @contextmanager

@@ -12,7 +12,7 @@ class Dialect:
     table_options = ""
     """What follows the columns of a table that is made."""
 
-    def stored(self, value: Any) -> Any:
+    def to_driver(self, value: Any) -> Any:
         """Return a value as it is handed to the driver."""
         return value
 
@@ -50,7 +50,7 @@ class _Sqlalchemy(Dialect):
     def __init__(self, dialect: Any) -> None:
         self._dialect = dialect
 
-    def stored(self, value: Any) -> Any:
+    def to_driver(self, value: Any) -> Any:
         if isinstance(value, datetime):
             return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None)
         return value
@@ -60,8 +60,8 @@ class _Sqlalchemy(Dialect):
 
 
 class _Sqlite(_Sqlalchemy):
-    def stored(self, value: Any) -> Any:
-        value = super().stored(value)
+    def to_driver(self, value: Any) -> Any:
+        value = super().to_driver(value)
         return value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
 
     def tables_with(self, dataset: str, column: str) -> tuple[str, tuple[str, ...]]:

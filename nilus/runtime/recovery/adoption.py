@@ -111,7 +111,7 @@ def _refusal(job: Job, landed: list[Entry], states: dict[str, str]) -> StateErro
     return StateError(
         f"The destination holds newer loads of {key!r} than its record knows",
         expected="at most one, whose run died between its load and its record",
-        found=f"{_named(landed, states)}; the record was lost, or an old one was restored",
+        found=f"{_name_loads(landed, states)}; the record was lost, or an old one was restored",
         remedy=f"restore the newest record; or {command('adopt', key)} to go on from what the destination holds; or "
         f"{command('reset', key)} to start from nothing",
     )
@@ -121,12 +121,12 @@ def _refusal_of_rerun(job: Job, others: list[Entry]) -> StateError:
     return StateError(
         f"Commits of {job.run.state_key!r} are made again, but a load after them is not in the record",
         expected="no load after those that are made again, or only of runs that have been cleared as well",
-        found=_named(others, {}),
+        found=_name_loads(others, {}),
         remedy="clear the task instances of those runs together with this one",
     )
 
 
-def _named(entries: list[Entry], states: dict[str, str]) -> str:
+def _name_loads(entries: list[Entry], states: dict[str, str]) -> str:
     """Name the newest loads with their runs, and say what Airflow knows of these."""
     names = [
         f"{entry.load_id} of run {entry.run_id}"

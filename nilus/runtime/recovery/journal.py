@@ -102,7 +102,7 @@ class Journal(Protocol):
             source: file and class.
         """
 
-    def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
         """Return the key's rows that are not marked swept, oldest load first; none if there is no journal yet.
 
         Args:
@@ -153,12 +153,12 @@ class SqlJournal:
                     *row(run, reading, load_id, source).values(),
                 )
 
-    def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
         """See `Journal`."""
         with self._dataset() as dataset:
             if not dataset.exists(TABLE):
                 return []
-            landed = _landed(dataset)
+            landed = _landed_condition(dataset)
             conditions = [f"{dataset.name('state_key')} = %s", f"{dataset.name('swept_at')} IS NULL"]
             values = [state_key]
             if newer_than is not None:
@@ -214,7 +214,7 @@ class SqlJournal:
                 f" WHERE {dataset.name(_LOAD_ID)} = %s",
                 load_id,
             )
-        return pipeline_state.plain(decompress_state(rows[0][0]).get("sources", {})) if rows else None
+        return pipeline_state.to_plain(decompress_state(rows[0][0]).get("sources", {})) if rows else None
 
     @contextmanager
     def _dataset(self) -> Iterator[SqlDataset]:
@@ -229,7 +229,7 @@ def _entry(dataset: SqlDataset, row: tuple[Any, ...]) -> Entry:
     return Entry(**values)
 
 
-def _landed(dataset: SqlDataset) -> str:
+def _landed_condition(dataset: SqlDataset) -> str:
     """Return the condition that a row of the journal is about a complete load."""
     loads = dataset.schema.loads_table_name
     if not dataset.exists(loads):  # a first run that died before dlt made its tables
@@ -274,7 +274,7 @@ def row(run: Run, reading: Reading, load_id: str, source: str) -> dict[str, Any]
         "repository": run.repository,
         "commit": run.commit,
         "source": source,
-        "reading": reading.journaled,
+        "reading": reading.journal_kind,
         "started_at": datetime.now(UTC),
         "swept_at": None,
     }

@@ -20,7 +20,7 @@ class NoJournal:
     def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
         """See `Journal`."""
 
-    def unswept(
+    def open_entries(
         self,
         state_key: str,  # noqa: ARG002
         *,

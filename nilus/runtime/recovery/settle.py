@@ -56,7 +56,7 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         _settle_stateless(job, journal, channel, kept)
         return Settlement(state={}, known=frozenset())
     known = frozenset(job.known_load_ids)
-    journaled = _unswept(job, journal)
+    journaled = _open_entries(job, journal)
     _warn_of_windows(job, reading, journaled)
     entries = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
     unfinished = [entry for entry in entries if not entry.landed]
@@ -71,7 +71,7 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         _sweep(journal, entry.load_id, kept, f"left by run {entry.run_id}, try {entry.try_number}")
     for load_id in (*job.replaces, *decision.removes):
         _sweep(journal, load_id, kept, "replaced by this run")
-    for load_id in _directed(job, journal):
+    for load_id in _loads_to_remove(job, journal):
         _sweep(journal, load_id, kept, "taken back by hand")
     state = job.state if reading.reads_state else {}
     known |= {*decision.removes, *decision.passed}
@@ -93,12 +93,12 @@ def _warn_of_windows(job: Job, reading: Reading, entries: Collection[Entry]) -> 
         )
 
 
-def _directed(job: Job, journal: Journal) -> list[str]:
+def _loads_to_remove(job: Job, journal: Journal) -> list[str]:
     """Return the complete loads whose rows go because somebody has taken their commits back by hand."""
     if job.removes_after is None or not job.known_load_ids:
         return []
     newest = max(job.known_load_ids, key=float)
-    entries = journal.unswept(job.run.state_key, newer_than=job.removes_after)
+    entries = journal.open_entries(job.run.state_key, newer_than=job.removes_after)
     return [entry.load_id for entry in entries if entry.landed and entry.keeps_state and not entry.newer_than(newest)]
 
 
@@ -112,7 +112,7 @@ def confirm(job: Job, settlement: Settlement, load_ids: list[str], journal: Jour
     """
     others = [
         entry
-        for entry in _unswept(job, journal)
+        for entry in _open_entries(job, journal)
         if entry.keeps_state and entry.load_id not in settlement.known and entry.load_id not in load_ids
     ]
     landed = [entry for entry in others if entry.landed]
@@ -125,7 +125,7 @@ def confirm(job: Job, settlement: Settlement, load_ids: list[str], journal: Jour
 
 def _settle_stateless(job: Job, journal: Journal, channel: Channel, kept: Collection[str]) -> None:
     """Runs that keep no state share nothing: each settles its own earlier loads, and what dead runs left half done."""
-    entries = journal.unswept(job.run.state_key)
+    entries = journal.open_entries(job.run.state_key)
     unfinished = [entry for entry in entries if not entry.landed]
     live = {entry.load_id for entry in _live(job, unfinished, channel)}
     for entry in entries:
@@ -163,9 +163,9 @@ def _adopt(
     return Settlement(adopted, known | {entry.load_id})
 
 
-def _unswept(job: Job, journal: Journal) -> list[Entry]:
+def _open_entries(job: Job, journal: Journal) -> list[Entry]:
     newest = max(job.known_load_ids, key=float, default=None)
-    return journal.unswept(job.run.state_key, newer_than=newest)
+    return journal.open_entries(job.run.state_key, newer_than=newest)
 
 
 def _live(job: Job, entries: list[Entry], channel: Channel) -> list[Entry]:

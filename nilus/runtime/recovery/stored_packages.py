@@ -36,7 +36,7 @@ Load = Callable[[frozenset[str]], None]
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPackage:
     """A package in the store. `where` is its address as it may be shown."""
 
     package: Package
@@ -60,7 +60,7 @@ def recover(
     reading: Reading,
     journal: Journal,
     channel: Channel,
-    prepare: Callable[[Stored], Load],
+    prepare: Callable[[StoredPackage], Load],
 ) -> Entry | None:
     """Load the packages that were stored and not loaded.
 
@@ -87,7 +87,7 @@ def recover(
         if not item["complete"] and item["load_id"] in entries and not entries[item["load_id"]].landed:
             raise _incomplete(item)
     found = [
-        Stored(Package.from_json(item["manifest"]), item["where"])
+        StoredPackage(Package.from_json(item["manifest"]), item["where"])
         for item in sorted(answer, key=lambda item: float(item["load_id"]))
         if item["complete"]
     ]
@@ -99,13 +99,13 @@ def recover(
 
 
 def _recover_one(
-    stored: Stored,
+    stored: StoredPackage,
     job: Job,
     reading: Reading,
     entries: dict[str, Entry],
     journal: Journal,
     channel: Channel,
-    prepare: Callable[[Stored], Load],
+    prepare: Callable[[StoredPackage], Load],
 ) -> None:
     package = stored.package
     is_own = job.run.same_as(package.run)
@@ -144,7 +144,7 @@ def _recover_one(
     journal.withdraw(claim)
 
 
-def _take_back(stored: Stored, journal: Journal) -> None:
+def _take_back(stored: StoredPackage, journal: Journal) -> None:
     """Remove what a begun load left, and its entries; the package is entered anew when it is loaded."""
     package = stored.package
     journal.enter(package.run, package.reading, [package.load_id], source=package.source)
@@ -166,7 +166,7 @@ def _is_live(package: Package, channel: Channel) -> bool:
         run_id=run.run_id,
         try_number=run.try_number,
         commit=run.commit,
-        reading=package.reading.journaled,
+        reading=package.reading.journal_kind,
         started_at=datetime.now(UTC),
         landed=False,
     )
@@ -175,7 +175,7 @@ def _is_live(package: Package, channel: Channel) -> bool:
 
 
 def _since(journal: Journal, job: Job, load_id: str) -> list[Entry]:
-    return journal.unswept(job.run.state_key, newer_than=f"{float(load_id) - 1:.6f}")
+    return journal.open_entries(job.run.state_key, newer_than=f"{float(load_id) - 1:.6f}")
 
 
 def _incomplete(item: dict[str, Any]) -> StateError:

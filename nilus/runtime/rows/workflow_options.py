@@ -44,9 +44,9 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
     strategy = "none" if handles_incrementality else job.sink.strategy
     for resource in source.selected_resources.values():
         _apply_table(resource, job.sink.table, alone=len(source.resources) == 1)
-        if job.source.primary_key and _own(resource, "primary_key") is None:
+        if job.source.primary_key and _hint_of(resource, "primary_key") is None:
             resource.apply_hints(primary_key=job.source.primary_key)
-        own_disposition = _own(resource, "write_disposition") is not None
+        own_disposition = _hint_of(resource, "write_disposition") is not None
         if not own_disposition:
             _STRATEGIES[strategy](resource, job, reading)
         elif _disposition(resource) == "merge" and not _has_key(resource) and not _is_scd2(resource):
@@ -63,11 +63,11 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
 def apply_table_format(source: DltSource, table_format: str | None) -> None:
     """Let the tables of selected resources that name no format have the sink's, in place."""
     for resource in source.selected_resources.values() if table_format else ():
-        if not _own(resource, "table_format"):
+        if not _hint_of(resource, "table_format"):
             resource.apply_hints(table_format=table_format)  # type: ignore[arg-type]
 
 
-def _own(resource: DltResource, hint: str) -> Any:
+def _hint_of(resource: DltResource, hint: str) -> Any:
     """Return what the resource itself says of `hint`; dlt's properties answer with defaults."""
     return hints_of(resource).get(hint)
 
@@ -87,7 +87,7 @@ def _is_scd2(resource: DltResource) -> bool:
 
 def _has_key(resource: DltResource) -> bool:
     """Tell whether the resource names a primary or merge key, also as a hint of a column."""
-    if _own(resource, "primary_key") or _own(resource, "merge_key"):
+    if _hint_of(resource, "primary_key") or _hint_of(resource, "merge_key"):
         return True
     try:
         columns = resource.compute_table_schema()["columns"].values()
@@ -99,7 +99,7 @@ def _has_key(resource: DltResource) -> bool:
 def _apply_table(resource: DltResource, table: str | None, *, alone: bool) -> None:
     if table is None:
         return
-    if alone and _own(resource, "table_name") is None:
+    if alone and _hint_of(resource, "table_name") is None:
         resource.apply_hints(table_name=table)
         return
     log.warning(
@@ -138,7 +138,7 @@ def _delete_insert(resource: DltResource, job: Job, _reading: Reading) -> None:
             found="none",
             remedy="name the column whose values are deleted and inserted anew, or choose merge",
         )
-    own_key = _own(resource, "merge_key")
+    own_key = _hint_of(resource, "merge_key")
     resource.apply_hints(write_disposition="merge", merge_key=own_key or job.source.incremental_key)
 
 
@@ -147,7 +147,7 @@ def _scd2(resource: DltResource, _job: Job, reading: Reading) -> None:
         resource.apply_hints(write_disposition=_SCD2)
         return
     # Only a part of the rows comes: without a merge key, scd2 would retire all the others.
-    key = _own(resource, "merge_key") or _own(resource, "primary_key")
+    key = _hint_of(resource, "merge_key") or _hint_of(resource, "primary_key")
     if not key:
         raise WorkflowError(
             f"incremental-strategy scd2 with an incremental-key needs a key for resource {resource.name!r}",

@@ -12,10 +12,10 @@ from nilus.runtime.sinks.base import Sink
 from nilus.values.schemes import SCHEMES, scheme_name
 
 if TYPE_CHECKING:
-    from nilus.runtime.source.class_finder import Found
+    from nilus.runtime.source.class_finder import FoundClass
 
 
-def sink(spec: SinkSpec, *, find: Callable[[str], Found] | None = None) -> Sink:
+def sink(spec: SinkSpec, *, find: Callable[[str], FoundClass] | None = None) -> Sink:
     """Return the sink of an address.
 
     Args:

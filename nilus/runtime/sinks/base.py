@@ -128,7 +128,7 @@ class Sink(ABC):
         """
         return None
 
-    def loaded(self) -> None:  # noqa: B027 - nothing is left to do as a rule
+    def after_load(self) -> None:  # noqa: B027 - nothing is left to do as a rule
         """Do what is to be done after a load that succeeded.
 
         Raises:

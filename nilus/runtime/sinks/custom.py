@@ -21,7 +21,7 @@ from nilus.runtime.sinks.base import Sink
 from nilus.values.redaction import secret_values
 
 if TYPE_CHECKING:
-    from nilus.runtime.source.class_finder import Found
+    from nilus.runtime.source.class_finder import FoundClass
 
 _ENTRY_POINT = "nilus_dest"
 _RUN_PARAMS = "nilus_run_params"
@@ -42,7 +42,7 @@ class CustomSink(Sink):
     exactly_once: ClassVar[bool] = False
     merges_itself: ClassVar[bool] = True
 
-    def __init__(self, spec: SinkSpec, find: Callable[[str], Found] | None) -> None:
+    def __init__(self, spec: SinkSpec, find: Callable[[str], FoundClass] | None) -> None:
         super().__init__(spec)
         if find is None:
             raise DestinationError(
@@ -52,10 +52,10 @@ class CustomSink(Sink):
                 remedy="run the task: there is nothing to test here",
             )
         self._find = find
-        self._known: Found | None = None
+        self._known: FoundClass | None = None
 
     @property
-    def _found(self) -> Found:
+    def _find_class(self) -> FoundClass:
         if self._known is None:
             self._known = self._find(self.spec.address)
         return self._known
@@ -67,7 +67,7 @@ class CustomSink(Sink):
             SourceError: there is no such class.
             DestinationError: it is no destination, failed, or returned something else.
         """
-        found = self._found
+        found = self._find_class
         if not hasattr(found.cls, _ENTRY_POINT):
             raise DestinationError(
                 f"{found} is no custom destination",
@@ -83,15 +83,15 @@ class CustomSink(Sink):
                 remedy="remove it, and empty the tables where they are",
             )
         made = self._call(found, _ENTRY_POINT, uri=self.spec.address)
-        destination = self._made(found, made)
+        destination = self._to_destination(found, made)
         self._take(found)
         return destination
 
     @staticmethod
-    def _made(found: Found, made: Any) -> Any:
+    def _to_destination(found: FoundClass, made: Any) -> Any:
         from dlt.common.destination import Destination
 
-        with _told(found, _ENTRY_POINT):
+        with _named_errors(found, _ENTRY_POINT):
             destination = made() if callable(made) and not isinstance(made, Destination) else made
         if isinstance(destination, Destination):
             return destination
@@ -102,7 +102,7 @@ class CustomSink(Sink):
             remedy="decorate the function that takes (items, table), and return it",
         )
 
-    def _take(self, found: Found) -> None:
+    def _take(self, found: FoundClass) -> None:
         """Take dataset and table from the class, if it names any."""
         named = getattr(found.cls, _RUN_PARAMS, None)
         if named is None or named is vars(CustomDestination)[_RUN_PARAMS]:
@@ -123,9 +123,9 @@ class CustomSink(Sink):
             table=params.get("table_name") or None,
         )
 
-    def _call(self, found: Found, method: str, **arguments: Any) -> Any:
+    def _call(self, found: FoundClass, method: str, **arguments: Any) -> Any:
         """Call a method with what else it takes of the sink's options."""
-        with _told(found, method):
+        with _named_errors(found, method):
             function = getattr(found.instance(), method)
             options = {
                 "dest_table": self.spec.dataset,
@@ -152,15 +152,15 @@ class CustomSink(Sink):
         """Return a journal that keeps nothing."""
         return NoJournal()
 
-    def loaded(self) -> None:
+    def after_load(self) -> None:
         """Call the class's `post_load`.
 
         Raises:
             DestinationError: it failed; the rows are loaded.
         """
-        found = self._found
+        found = self._find_class
         if hasattr(found.cls, "post_load"):
-            with _told(found, "post_load"):
+            with _named_errors(found, "post_load"):
                 found.instance().post_load()
 
     @property
@@ -171,7 +171,7 @@ class CustomSink(Sink):
 
 
 @contextmanager
-def _told(found: Found, method: str) -> Iterator[None]:
+def _named_errors(found: FoundClass, method: str) -> Iterator[None]:
     """Turn what the class raises into an error that names it."""
     try:
         yield

@@ -14,9 +14,9 @@ from dlt.extract import DltSource
 from nilus.custom_source import CustomSource
 from nilus.errors import SourceError, WorkflowError
 from nilus.protocol.job import Job
-from nilus.runtime.engine.source_failures import explained
+from nilus.runtime.engine.source_failures import explain_failures
 from nilus.runtime.source import returned_value, selection
-from nilus.runtime.source.class_finder import Found
+from nilus.runtime.source.class_finder import FoundClass
 from nilus.values import address
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _SQL_OPTIONS = ("sql_backend", "sql_reflection_level", "sql_limit", "sql_exclude
 
 
 def call(
-    found: Found,
+    found: FoundClass,
     job: Job,
     *,
     interval: tuple[datetime | None, datetime | None] | None,
@@ -61,7 +61,7 @@ def call(
         args, kwargs = _arguments(function, values, who)
         return function(*args, **kwargs)
 
-    with explained(who, found.checkout):
+    with explain_failures(who, found.checkout):
         function = getattr(found.instance(), name)
         _warn_of_unused(function, job.source.options, who)
         source = returned_value.as_source(invoke(function), found, who=who, invoke=invoke)
@@ -70,7 +70,7 @@ def call(
     return source
 
 
-def _entry_point(found: Found) -> str:
+def _entry_point(found: FoundClass) -> str:
     """Return the name of the method to call: what the class nearest to `found.cls` in its line of bases defines."""
     for cls in found.cls.__mro__:
         if cls is not CustomSource:
@@ -85,7 +85,7 @@ def _entry_point(found: Found) -> str:
     )
 
 
-def _place_of(found: Found, name: str) -> str:
+def _place_of(found: FoundClass, name: str) -> str:
     """Return file and line of the method, relative to the checkout; the class's file where they cannot be told."""
     code = getattr(inspect.unwrap(getattr(found.cls, name)), "__code__", None)
     if code is None or not Path(code.co_filename).is_relative_to(found.checkout):
@@ -94,7 +94,7 @@ def _place_of(found: Found, name: str) -> str:
 
 
 def _values(
-    found: Found,
+    found: FoundClass,
     job: Job,
     interval: tuple[datetime | None, datetime | None] | None,
     environ: Mapping[str, str],

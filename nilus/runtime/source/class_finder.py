@@ -19,7 +19,7 @@ from nilus.class_resource import bind_decorated
 from nilus.custom_source import CustomDestination, CustomSource
 from nilus.errors import SourceError
 from nilus.runtime.engine.failures import place
-from nilus.runtime.engine.source_failures import explained
+from nilus.runtime.engine.source_failures import explain_failures
 from nilus.runtime.source import disposition
 from nilus.runtime.source.import_roots import import_roots as import_roots
 from nilus.runtime.source.source_folder import SourceFolder
@@ -31,7 +31,7 @@ _ENTRY_POINTS = ("nilus_source", "dlt_source", "nilus_dest")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundClass:
     """A class that was found.
 
     Attributes:
@@ -51,7 +51,7 @@ class Found:
 
     @cached_property
     def _instance(self) -> Any:
-        with explained(f"{self}: making an instance, which is done without arguments,", self.checkout):
+        with explain_failures(f"{self}: making an instance, which is done without arguments,", self.checkout):
             return self.cls()
 
     def instance(self) -> Any:
@@ -71,12 +71,12 @@ class Found:
         """
         answer = getattr(self.instance(), "handles_incrementality", False)
         if callable(answer):
-            with explained(f"{self}: handles_incrementality", self.checkout):
+            with explain_failures(f"{self}: handles_incrementality", self.checkout):
                 answer = answer()
         return bool(answer)
 
 
-def find(address: str, *, base_dir: Path, checkout: Path) -> Found:
+def find(address: str, *, base_dir: Path, checkout: Path) -> FoundClass:
     """Find the class that `address` names in the top-level Python files of `base_dir`, `__init__.py` included.
 
     Files that define a class of that name are imported first, then those that mention it, then the others, each only
@@ -99,10 +99,10 @@ def find(address: str, *, base_dir: Path, checkout: Path) -> Found:
     for files in _by_likelihood(folder, wanted):
         holders = {file: cls for file in files if (cls := _class_in(folder, file, wanted)) is not None}
         if holders:
-            found = _only(folder, wanted, holders)
+            found = _only_class(folder, wanted, holders)
             bind_decorated(found.cls)
             for file, error in folder.broken.items():
-                log.warning("%s was passed over: %s", folder.relative(file), _told(folder, file, error))
+                log.warning("%s was passed over: %s", folder.relative(file), _describe_error(folder, file, error))
             return found
     raise _not_found(folder, wanted)
 
@@ -132,7 +132,7 @@ def _attribute(module: ModuleType | None, name: str) -> Any:
         return None
 
 
-def _only(folder: SourceFolder, wanted: str, holders: dict[Path, type]) -> Found:
+def _only_class(folder: SourceFolder, wanted: str, holders: dict[Path, type]) -> FoundClass:
     """Return the class; the same file under two module names is the same class, two files are not."""
     by_origin: dict[str, type] = {}
     for file, cls in holders.items():
@@ -145,7 +145,7 @@ def _only(folder: SourceFolder, wanted: str, holders: dict[Path, type]) -> Found
             remedy="rename one of them, or take it out of the folder",
         )
     origin, cls = next(iter(by_origin.items()))
-    return Found(cls, wanted, origin, folder.checkout)
+    return FoundClass(cls, wanted, origin, folder.checkout)
 
 
 def _origin(cls: type, holder: Path, folder: SourceFolder) -> Path:
@@ -155,7 +155,7 @@ def _origin(cls: type, holder: Path, folder: SourceFolder) -> Path:
 
 
 def _not_found(folder: SourceFolder, wanted: str) -> SourceError:
-    broken = {file: _told(folder, file, error) for file, error in folder.broken.items()}
+    broken = {file: _describe_error(folder, file, error) for file, error in folder.broken.items()}
     culprit = next((file for file in broken if _defines(file, wanted)), None)
     if culprit is not None:
         return _cannot_import(folder, wanted, culprit)
@@ -182,7 +182,7 @@ def _cannot_import(folder: SourceFolder, wanted: str, file: Path) -> SourceError
     error = SourceError(
         f"Class {wanted!r} cannot be loaded: {folder.relative(file)} cannot be imported",
         expected=f"{folder.relative(file)} to be importable",
-        found=_told(folder, file, folder.broken[file]),
+        found=_describe_error(folder, file, folder.broken[file]),
         remedy=_remedy(folder, folder.broken[file]),
     )
     error.__cause__ = folder.broken[file]
@@ -222,7 +222,7 @@ def _where_else(folder: SourceFolder, wanted: str) -> str:
     return ""
 
 
-def _told(folder: SourceFolder, file: Path, error: BaseException) -> str:
+def _describe_error(folder: SourceFolder, file: Path, error: BaseException) -> str:
     """Return file, line and exception of a failed import."""
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{folder.relative(Path(error.filename))}:{error.lineno}"

@@ -8,13 +8,13 @@ from typing import Any
 
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Described
-from nilus.runtime.source.class_finder import Found
+from nilus.runtime.source.class_finder import FoundClass
 
 LIMIT: int = 3_000
 """Characters; of a rendered field Airflow keeps 4,096 unless told otherwise."""
 
 
-def tell(found: Found, channel: Channel) -> None:
+def tell(found: FoundClass, channel: Channel) -> None:
     """Send a source's documentation, if it has any."""
     text = docstring(found.cls)
     if text:

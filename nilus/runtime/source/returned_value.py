@@ -14,14 +14,14 @@ from dlt.extract import DltResource, DltSource
 
 from nilus.errors import SourceError
 from nilus.runtime.engine.internals.resources import SourceFactory
-from nilus.runtime.source.class_finder import Found
+from nilus.runtime.source.class_finder import FoundClass
 
 _ROWS_REMEDY = (
     "yield the rows from a function decorated with @nilus.resource, and return that function, or what it returns"
 )
 
 
-def as_source(value: Any, found: Found, *, who: str, invoke: Callable[[Callable[..., Any]], Any]) -> DltSource:
+def as_source(value: Any, found: FoundClass, *, who: str, invoke: Callable[[Callable[..., Any]], Any]) -> DltSource:
     """Make one source of what `who` returned.
 
     Accepted are a source; a source function, called or not; one resource or several (in a tuple, a list, or yielded),
@@ -37,9 +37,9 @@ def as_source(value: Any, found: Found, *, who: str, invoke: Callable[[Callable[
     Raises:
         SourceError: it is none of these.
     """
-    value = _settled(value)
+    value = _await_value(value)
     if isinstance(value, SourceFactory):
-        value = _settled(invoke(value))
+        value = _await_value(invoke(value))
     if isinstance(value, DltSource):
         return value
     items = _items(value, who)
@@ -58,20 +58,20 @@ def as_source(value: Any, found: Found, *, who: str, invoke: Callable[[Callable[
     return DltSource.from_data(Schema(name), section, items)
 
 
-def _settled(value: Any) -> Any:
+def _await_value(value: Any) -> Any:
     """Await what is awaitable; draw an asynchronous generator."""
     if isinstance(value, Awaitable):
-        return asyncio.run(_awaited(value))
+        return asyncio.run(_await_one(value))
     if isinstance(value, AsyncIterator):
-        return asyncio.run(_drawn(value))
+        return asyncio.run(_draw(value))
     return value
 
 
-async def _awaited(value: Awaitable[Any]) -> Any:
+async def _await_one(value: Awaitable[Any]) -> Any:
     return await value
 
 
-async def _drawn(items: AsyncIterator[Any]) -> list[Any]:
+async def _draw(items: AsyncIterator[Any]) -> list[Any]:
     drawn = []
     async for item in items:
         drawn.append(item)

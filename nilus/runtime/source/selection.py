@@ -67,7 +67,7 @@ def prepare(source: DltSource, *, who: str) -> None:
     for resource in selected.values():
         _check_bound(resource, who)
         sets_to_lists.write_sets_as_lists(resource)
-    wrap_functions(source, lambda function, name: _checked(function, f"{who}: resource {name!r}"))
+    wrap_functions(source, lambda function, name: _check_function(function, f"{who}: resource {name!r}"))
 
 
 def _check_bound(resource: DltResource, who: str) -> None:
@@ -89,7 +89,7 @@ def _check_bound(resource: DltResource, who: str) -> None:
         ) from error
 
 
-def _checked(function: Callable[..., Any], who: str) -> Callable[..., Any]:
+def _check_function(function: Callable[..., Any], who: str) -> Callable[..., Any]:
     """Wrap the function of a resource so that what dlt would take for garbage or refuse in riddles is said.
 
     dlt iterates over what a function returns: over the keys of a dict, the characters of a text, the column names of
@@ -97,7 +97,7 @@ def _checked(function: Callable[..., Any], who: str) -> Callable[..., Any]:
     """
 
     @functools.wraps(function)
-    def checked(*args: Any, **kwargs: Any) -> Any:
+    def checking_function(*args: Any, **kwargs: Any) -> Any:
         try:
             value = function(*args, **kwargs)
         except InvalidResourceDataTypeIsNone:
@@ -114,8 +114,8 @@ def _checked(function: Callable[..., Any], who: str) -> Callable[..., Any]:
             )
         return value
 
-    checked.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return checked
+    checking_function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return checking_function
 
 
 def _a(value: Any) -> str:

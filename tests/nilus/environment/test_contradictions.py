@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from nilus.environment import Environment, EnvironmentSettings, conflicts
-from nilus.environment.python.installed_packages import Installed
+from nilus.environment.python.installed_packages import InstalledPackages
 from nilus.environment.requirements import file
 from nilus.errors import DependencyError
 
@@ -125,12 +125,12 @@ def test_what_is_installed_may_be_a_version_no_index_has(index: Any, make: Any, 
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installed:
+def installed(tmp_path: Path) -> InstalledPackages:
     for name, version, requires in (("tool", "2.0+local.1", ""), ("owner", "1.0", "Requires-Dist: Tool (>=1,<3)\n")):
         folder = tmp_path / "site" / f"{name}-{version}.dist-info"
         folder.mkdir(parents=True)
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}")
-    return Installed.on([str(tmp_path / "site")])
+    return InstalledPackages.on([str(tmp_path / "site")])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def installed(tmp_path: Path) -> Installed:
     ],
 )
 def test_uvs_explanation_is_read_and_checked(
-    words: str, expected: tuple[str, str] | None, installed: Installed, source: Any
+    words: str, expected: tuple[str, str] | None, installed: InstalledPackages, source: Any
 ) -> None:
     source.asks("clash\n")
     asked = file.read(source.base_dir, source.checkout)
@@ -169,7 +169,7 @@ def test_uvs_explanation_is_read_and_checked(
     assert [(str(one.requirement), one.asked_by) for one in found] == ([expected] if expected else [])
 
 
-def test_the_versions_that_owners_refuse_are_told(installed: Installed, source: Any) -> None:
+def test_the_versions_that_owners_refuse_are_told(installed: InstalledPackages, source: Any) -> None:
     source.asks("tool==3.1\ntool>=3\n")
     asked = file.read(source.base_dir, source.checkout)
     assert asked is not None

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from nilus.environment.python import constraint_wheels
-from nilus.environment.python.installed_packages import Installed, InstalledPackage, admits
+from nilus.environment.python.installed_packages import InstalledPackage, InstalledPackages, admits
 from nilus.environment.python.interpreter import Interpreter
 
 
@@ -27,7 +27,7 @@ def record(folder: Path, entry: str, *, metadata: str | None = None, name: str =
 
 
 def versions(*folders: Path) -> dict[str, str]:
-    return {package.name: package.version_text for package in Installed.on(map(str, folders))}
+    return {package.name: package.version_text for package in InstalledPackages.on(map(str, folders))}
 
 
 def test_here_it_is_what_the_standard_library_finds() -> None:
@@ -35,7 +35,7 @@ def test_here_it_is_what_the_standard_library_finds() -> None:
         canonicalize_name(one.metadata["Name"]): Version(one.version)
         for one in importlib.metadata.distributions(path=list(Interpreter.current().path))
     }
-    ours = {package.name: package.version for package in Installed.on(Interpreter.current().path)}
+    ours = {package.name: package.version for package in InstalledPackages.on(Interpreter.current().path)}
 
     assert len(ours) > 100
     assert ours.pop(canonicalize_name("nilus")) == found[canonicalize_name("airflow-provider-nilus")]
@@ -118,7 +118,7 @@ def test_of_two_records_in_one_folder_the_whole_one_counts(tmp_path: Path) -> No
 def test_a_version_that_is_none_is_known_to_be_unknown(tmp_path: Path) -> None:
     record(tmp_path, "odd-of.course.dist-info", name="odd", version="of course")
     (tmp_path / "empty.dist-info").mkdir()
-    installed = Installed.on([str(tmp_path)])
+    installed = InstalledPackages.on([str(tmp_path)])
 
     assert versions(tmp_path) == {"odd": "of an unknown version", "empty": "of an unknown version"}
     odd = installed.get(canonicalize_name("odd"))
@@ -131,7 +131,7 @@ def test_the_digest_depends_on_names_and_versions_alone(tmp_path: Path) -> None:
     for folder in ("one", "two", "three"):
         record(tmp_path / folder, "plain-1.0.dist-info", metadata=f"Name: plain\nVersion: 1.0\nHome-page: {folder}\n")
     record(tmp_path / "three", "other-1.0.dist-info")
-    one, two, three = (Installed.on([str(tmp_path / name)]).digest for name in ("one", "two", "three"))
+    one, two, three = (InstalledPackages.on([str(tmp_path / name)]).digest for name in ("one", "two", "three"))
 
     assert one == two != three
 
@@ -167,7 +167,7 @@ def test_owners_are_those_that_need_a_package_here_and_without_extras(tmp_path: 
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\nRequires-Dist: {requirement}\n"
         record(tmp_path, f"{name.replace('-', '_')}-1.dist-info", metadata=metadata)
 
-    owners = Installed.on([str(tmp_path)]).owners(canonicalize_name("needed"))
+    owners = InstalledPackages.on([str(tmp_path)]).owners(canonicalize_name("needed"))
 
     assert [(package.name, str(requirement)) for package, requirement in owners] == [
         ("a-plain", "needed<2"),
@@ -186,7 +186,7 @@ def test_wheels_for_uv_hold_names_versions_and_extras_and_nothing_else(tmp_path:
     folder = tmp_path / "with space#1"
     folder.mkdir()
 
-    (line,) = constraint_wheels.write(Installed.on([str(tmp_path / "site")]), folder)
+    (line,) = constraint_wheels.write(InstalledPackages.on([str(tmp_path / "site")]), folder)
 
     (path,) = folder.iterdir()
     assert line == f"my-tool @ {path.as_uri()}"

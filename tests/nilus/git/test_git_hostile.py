@@ -252,9 +252,9 @@ def test_hooks_and_configuration_of_the_repository_served_do_not_run_here(
 def test_what_a_server_says_is_shown_without_control_characters_user_info_and_secrets() -> None:
     said = "remote: \033[31mred\033[0m\a\r\nfatal: https://me:word@example.com/x, or my%20token\n\n" + "x" * 9000
 
-    shown = failure.shown(said, Credentials(password="my token").secrets())
+    shown = failure.quote_output(said, Credentials(password="my token").secrets())
 
     assert shown.replace("\n", "").isprintable()
     assert len(shown) <= 4000
-    shown = failure.shown(said[:100], Credentials(password="my token").secrets())
+    shown = failure.quote_output(said[:100], Credentials(password="my token").secrets())
     assert "https://***@example.com/x, or ***" in shown

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nilus.values.redaction import looks_secret, redact_address, redact_options, shown
+from nilus.values.redaction import looks_secret, redact_address, redact_options, redact_value
 from nilus.workflow.models import Source, Workflow
 
 FIRST, SECOND, THIRD = "qZ8firstQx", "Xk7secondW", "thirdPart9"
@@ -189,12 +189,12 @@ def test_options_are_redacted_all_the_way_down():
 
 
 def test_a_value_in_a_message_is_short_and_of_one_line():
-    assert shown("x" * 500) == repr("x" * 80 + "…")
-    assert shown("a\nb") == r"'a\nb'"
-    assert shown({"password": "hunter2"}) == "a mapping"
-    assert shown(True) == "true"
-    assert shown(5) == "5"
-    assert shown(None) == "nothing"
+    assert redact_value("x" * 500) == repr("x" * 80 + "…")
+    assert redact_value("a\nb") == r"'a\nb'"
+    assert redact_value({"password": "hunter2"}) == "a mapping"
+    assert redact_value(True) == "true"
+    assert redact_value(5) == "5"
+    assert redact_value(None) == "nothing"
 
 
 # --- of a whole workflow ------------------------------------------------------------------------------------------

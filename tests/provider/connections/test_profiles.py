@@ -17,7 +17,7 @@ from airflow_provider_nilus.connections.profile import Fields
 from airflow_provider_nilus.connections.table import PROFILES
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
-from nilus.runtime.engine.context import isolated
+from nilus.runtime.engine.context import isolation
 from nilus.runtime.sinks import sink as make_sink
 from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
 from nilus.values.redaction import secret_values
@@ -61,7 +61,7 @@ def client_of(resolved, tmp_path):
         dataset="raw",
         credentials=resolved.credentials,
     )
-    with isolated(str(tmp_path), CONFIGURATION):
+    with isolation(str(tmp_path), CONFIGURATION):
         return job_client(make_sink(spec))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_nilus.state import change
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.record_session import Turn
+from airflow_provider_nilus.state.record_session import RecordSession
 from nilus.errors import StateError
 from nilus.protocol.events import Adopted, Loaded
 
@@ -27,7 +27,7 @@ class MemoryStore:
 
 
 def _turn(store, run_id, *, on_rerun="replace", cleared=()):
-    return Turn(
+    return RecordSession(
         store,
         "k",
         run_id=run_id,
@@ -159,7 +159,7 @@ def test_a_turn_begins_again_when_the_record_has_moved_but_not_for_ever():
     turn = _turn(store, "b")
     for number in (1, 2, 3):
         turn.begin()
-        assert not turn.moved([])
+        assert not turn.has_moved([])
         _run(store, f"other-{number}", number)
-        assert turn.moved([])
+        assert turn.has_moved([])
         assert turn.begins_again == (number < 3)

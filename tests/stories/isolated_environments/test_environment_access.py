@@ -30,21 +30,21 @@ def cache(tmp_path, monkeypatch) -> Path:
 def test_by_default_it_is_the_workers(checkout):
     environment = prepare(checkout)
 
-    assert (environment.isolated, environment.paths) == (False, [])
+    assert (environment.is_isolated, environment.paths) == (False, [])
 
 
 def test_the_deployment_may_isolate_all_and_a_task_may_differ(checkout, wheels, monkeypatch):
     monkeypatch.setenv("AIRFLOW__NILUS__DEFAULT_ENVIRONMENT", "isolated")
 
     with prepare(checkout) as environment:
-        assert environment.isolated
+        assert environment.is_isolated
         assert [line for line in environment.packages if line.startswith("psycopg2")]
-    assert not prepare(checkout, environment="shared").isolated
+    assert not prepare(checkout, environment="shared").is_isolated
 
 
 def test_a_task_may_be_isolated_alone(checkout, wheels):
     with prepare(checkout, environment="isolated") as environment:
-        assert environment.isolated
+        assert environment.is_isolated
 
 
 @pytest.mark.parametrize("environment", ["shared", None])

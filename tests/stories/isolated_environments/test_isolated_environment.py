@@ -69,7 +69,7 @@ def test_it_holds_dlt_the_sinks_driver_and_the_requirements_and_nothing_of_the_w
 def test_without_requirements_and_with_a_file_sink_it_holds_what_nilus_needs(isolate):
     environment = isolate(extras=extras_of("duckdb:////lake.duckdb"))
 
-    assert environment.isolated
+    assert environment.is_isolated
     assert environment.paths == []
     assert not [line for line in environment.packages if line.startswith(("psycopg2", "apache-airflow", "pydantic"))]
 
@@ -372,7 +372,7 @@ def test_a_python_that_is_not_there_is_told_with_those_that_are(isolate, monkeyp
 @pytest.mark.parametrize("python", ["", "2.7", "3", "python3.12", ">=3.12", "pypy@3.11", "-c", "bin/python", 3.12])
 def test_what_is_no_version_is_refused(python, isolate):
     if not python:
-        assert isolate("", python="").isolated
+        assert isolate("", python="").is_isolated
     else:
         assert "The operator's `python` is not known" in refused(isolate, "", python=python).message
 

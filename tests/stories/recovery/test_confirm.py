@@ -27,7 +27,7 @@ class SharedJournal:
     def enter(self, run, load_id):
         self.entries[load_id] = run
 
-    def unswept(self, state_key, *, newer_than=None, run_id=None):
+    def open_entries(self, state_key, *, newer_than=None, run_id=None):
         return [
             Entry(
                 load_id=load_id,

@@ -26,17 +26,17 @@ def test_a_supervisor_is_there_as_long_as_its_end_of_the_socket_is_open(comms):
     with ours:
         comms(SimpleNamespace(socket=ours))
         supervisor = Supervisor()
-        assert not supervisor.gone()
+        assert not supervisor.is_gone()
         its.send(b"an answer that nobody has read yet")
-        assert not supervisor.gone()
+        assert not supervisor.is_gone()
         its.close()
-        assert supervisor.gone()
+        assert supervisor.is_gone()
 
 
 @pytest.mark.parametrize("value", [None, SimpleNamespace(), SimpleNamespace(socket="no socket")])
 def test_a_task_without_a_supervisor_of_its_own_never_lost_it(comms, value):
     comms(value)
-    assert not Supervisor().gone()
+    assert not Supervisor().is_gone()
 
 
 def test_a_socket_that_the_task_itself_has_closed_says_nothing(comms):
@@ -45,5 +45,5 @@ def test_a_socket_that_the_task_itself_has_closed_says_nothing(comms):
         comms(SimpleNamespace(socket=ours))
         supervisor = Supervisor()
         ours.close()
-        assert not supervisor.gone()
-        assert not Supervisor().gone()
+        assert not supervisor.is_gone()
+        assert not Supervisor().is_gone()

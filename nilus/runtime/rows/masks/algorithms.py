@@ -44,7 +44,7 @@ class Algorithm:
 
     Attributes:
         name: the algorithm's.
-        mask: makes the masked value of a value that `plain_value.plain` returned and that is not None; raises
+        mask: makes the masked value of a value that `comparable.to_plain` returned and that is not None; raises
             `DoesNotFit`.
         result: what comes out: text, a whole number, or the type of what goes in.
         is_deterministic: the same value gives the same mask in every run.
@@ -171,7 +171,7 @@ def _first_letter(value: Any) -> str:
     return text[:1] + "*" * (len(text) - 1) if len(text) > 1 else "*" * len(text)
 
 
-def _fixed(rule: MaskRule, _run_key: bytes) -> Algorithm:
+def _fixed_value(rule: MaskRule, _run_key: bytes) -> Algorithm:
     text = rule.parameter
     return Algorithm("fixed", lambda _value: text)
 
@@ -228,7 +228,7 @@ def _back(number: Decimal, value: Any) -> Any:
     return number if isinstance(value, Decimal) else f"{number:f}"
 
 
-def _round(rule: MaskRule, _run_key: bytes) -> Algorithm:
+def _round_number(rule: MaskRule, _run_key: bytes) -> Algorithm:
     step = Decimal(rule.parameter)
 
     def mask(value: Any) -> Any:
@@ -322,11 +322,11 @@ _MAKERS: Final[dict[str, Callable[[MaskRule, bytes], Algorithm]]] = {
     "partial": _partial,
     "first_letter": _simple("first_letter", _first_letter),
     "stars": _simple("stars", lambda value: "*" * len(_text_of(value))),
-    "fixed": _fixed,
+    "fixed": _fixed_value,
     "uuid": _uuid,
     "sequential": _sequential,
     "random": _simple("random", _any, result="same", is_deterministic=False),
-    "round": _round,
+    "round": _round_number,
     "range": _range,
     "noise": _noise,
     "date_shift": _date_shift,

@@ -11,7 +11,7 @@ from dlt.common.normalizers.naming import NamingConvention
 
 from nilus.errors import SourceError, WorkflowError
 from nilus.runtime.rows.masks.algorithms import Algorithm, DoesNotFit
-from nilus.runtime.rows.masks.comparable import as_mapping, plain
+from nilus.runtime.rows.masks.comparable import as_mapping, to_plain
 
 _KNOWN_KEYS = 10_000
 
@@ -36,7 +36,7 @@ class Mask:
 Node = Mask | dict[str, "Node"]
 
 
-class Misplaced(Exception):  # noqa: N818 - it is no error yet: the row is not known here
+class MisplacedValue(Exception):  # noqa: N818 - it is no error yet: the row is not known here
     """A value where a nested one was expected."""
 
     def __init__(self, node: Node, found: str) -> None:
@@ -150,9 +150,9 @@ class MaskColumns:
                 masked = dict(mapping)
             try:
                 masked[key] = self.value(node, value)
-            except Misplaced as misplaced:
+            except MisplacedValue as misplaced:
                 if not self._has_all(mapping, misplaced.node):
-                    raise self._misplaced(misplaced) from None
+                    raise self._misplaced_error(misplaced) from None
         self._note(self._tree, mapping)
         return mapping if masked is None else masked
 
@@ -169,15 +169,15 @@ class MaskColumns:
             Misplaced: a value that has nothing in it where a nested one was expected.
         """
         if isinstance(node, Mask):
-            return self._masked(node, value)
+            return self._apply_mask(node, value)
         if isinstance(value, list | tuple):
             if not value:
                 self._see(node)
             return [self.value(node, inner) for inner in value]
         mapping = as_mapping(value)
         if mapping is None:
-            if plain(value) is not None:
-                raise Misplaced(node, f"a value of type {type(value).__name__}")
+            if to_plain(value) is not None:
+                raise MisplacedValue(node, f"a value of type {type(value).__name__}")
             self._see(node)
             return None
         masked = dict(mapping)
@@ -188,12 +188,12 @@ class MaskColumns:
         self._note(node, mapping)
         return masked
 
-    def _masked(self, mask: Mask, value: Any) -> Any:
+    def _apply_mask(self, mask: Mask, value: Any) -> Any:
         mask.is_seen = True
         if isinstance(value, list | tuple):
-            return [self._masked(mask, inner) for inner in value]
+            return [self._apply_mask(mask, inner) for inner in value]
         try:
-            value = plain(value)
+            value = to_plain(value)
             return None if value is None else mask.algorithm.mask(value)
         except DoesNotFit as misfit:
             expected = str(misfit)
@@ -210,7 +210,7 @@ class MaskColumns:
             remedy="choose a mask that fits the column, or convert it in the source; nothing was loaded",
         )
 
-    def _misplaced(self, misplaced: Misplaced) -> SourceError:
+    def _misplaced_error(self, misplaced: MisplacedValue) -> SourceError:
         column = next(masks_of(misplaced.node)).column
         return SourceError(
             f"Column {column!r} cannot be masked: what it should be in is not nested",
@@ -220,9 +220,9 @@ class MaskColumns:
             "that is JSON) in the source; nothing was loaded",
         )
 
-    def misplaced(self, names: Sequence[str], misplaced: Misplaced) -> SourceError | None:
+    def misplaced_error(self, names: Sequence[str], misplaced: MisplacedValue) -> SourceError | None:
         """Return the error for a table whose column is not nested; None if it has the flattened columns instead."""
-        return None if self._has_all(names, misplaced.node) else self._misplaced(misplaced)
+        return None if self._has_all(names, misplaced.node) else self._misplaced_error(misplaced)
 
     def _see(self, node: Node) -> None:
         for mask in masks_of(node):

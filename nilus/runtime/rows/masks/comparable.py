@@ -18,7 +18,7 @@ Number = int | float | Decimal
 _MISSING_TYPES = frozenset({"NAType", "NaTType"})
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return a value of Python's own types: None for all that is missing, no numpy and no pandas.
 
     Missing are None, NaN, and pandas' `NaT` and `NA`. Datetimes are aware and in UTC, naive ones count as UTC. What is
@@ -126,7 +126,7 @@ def _number_text(value: float | Decimal) -> str:
 
 
 def _jsonable(value: Any) -> Any:
-    value = plain(value)
+    value = to_plain(value)
     mapping = as_mapping(value)
     if mapping is not None:
         return {str(key): _jsonable(inner) for key, inner in mapping.items()}

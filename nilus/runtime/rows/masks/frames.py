@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nilus.errors import SourceError
-from nilus.runtime.rows.masks.columns import Mask, MaskColumns, Misplaced, Node
+from nilus.runtime.rows.masks.columns import Mask, MaskColumns, MisplacedValue, Node
 from nilus.runtime.rows.steps.frames import as_arrow
 
 
@@ -29,8 +29,8 @@ def mask_frame(frame: Any, columns: MaskColumns) -> Any:
             continue
         try:
             masked = _column(table.column(index), arrow_field, node, columns)
-        except Misplaced as misplaced:
-            error = columns.misplaced(names, misplaced)
+        except MisplacedValue as misplaced:
+            error = columns.misplaced_error(names, misplaced)
             if error is None:
                 continue
             raise error from None
@@ -126,7 +126,7 @@ def masked_type(kind: Any, node: Node, columns: MaskColumns) -> Any:
         return pa.struct(fields)
     if types.is_null(kind):
         return kind
-    raise Misplaced(node, f"a column of Arrow type {kind}")
+    raise MisplacedValue(node, f"a column of Arrow type {kind}")
 
 
 def _is_list(kind: Any) -> bool:

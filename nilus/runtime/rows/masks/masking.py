@@ -109,7 +109,7 @@ class MaskRows:
             SourceError: a value or a kind of row that cannot be masked.
         """
         try:
-            return self._masked(item, meta)
+            return self._mask_item(item, meta)
         except NilusError as error:
             raise type(error)(
                 f"Resource {self._resource!r}: {error.message}",
@@ -119,7 +119,7 @@ class MaskRows:
                 retryable=error.retryable,
             ) from None
 
-    def _masked(self, item: Any, meta: Any) -> Any:
+    def _mask_item(self, item: Any, meta: Any) -> Any:
         if isinstance(meta, ImportFileMeta) or get_data_item_format(item) == "model":
             raise SourceError(
                 "what it yields cannot be masked",

@@ -46,7 +46,7 @@ class Reading:
         return (self.start.isoformat(), self.end.isoformat())
 
     @property
-    def journaled(self) -> str:
+    def journal_kind(self) -> str:
         """The kind as the journal has it, where only a run that keeps state is `cursor` or `self-managed`."""
         return "windowed" if self.kind == "self-managed" and not self.keeps_state else self.kind
 

@@ -13,7 +13,7 @@ from jsonpath_ng.exceptions import JSONPathError
 from nilus.protocol.job import Job
 from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental
 from nilus.runtime.rows.reading.decision import Reading
-from nilus.runtime.rows.reading.window import Since, Valued, Window
+from nilus.runtime.rows.reading.window import RequireValue, Since, Window
 
 log = logging.getLogger("nilus")
 
@@ -101,7 +101,7 @@ def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition
             "" if reading.start is None else " from interval-start on",
         )
         return
-    resource.add_step(Valued(_cursor_path(key)))
+    resource.add_step(RequireValue(_cursor_path(key)))
     # Rows that have the cursor's own value are read again: what merges needs all of them, what appends the new ones.
     dedup_key = () if disposition == "merge" else None
     resource.apply_hints(incremental=Cursor(_cursor_path(key), primary_key=dedup_key))

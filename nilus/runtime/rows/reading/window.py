@@ -102,7 +102,7 @@ class Bounds:
                 raise SourceError(
                     f"{self._who} holds days, which the interval cuts",
                     expected="an interval that begins and ends at midnight, in the offset it is written with",
-                    found=f"{_written(self._start)} to {_written(self._end)}",
+                    found=f"{_write_end(self._start)} to {_write_end(self._end)}",
                     remedy="give the operator an interval of whole days, each end a template such as "
                     "{{ data_interval_start.in_timezone('Europe/Berlin') }}, or choose a key that holds points in time",
                 )
@@ -127,10 +127,10 @@ class Bounds:
         kind = column.type
         if types.is_timestamp(kind):
             ends = [None if end is None else _scalar(end, kind.tz) for end in (self._start, self._end)]
-            return _between(column, *ends)
+            return _is_between(column, *ends)
         if types.is_date(kind):
             days = [None if day is None else pa.scalar(day, pa.date32()) for day in self._days()]
-            return _between(column.cast(pa.date32()), *days)
+            return _is_between(column.cast(pa.date32()), *days)
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return pa.array([self._holds(value) for value in column.to_pylist()])
         raise self._no_instant(f"a column of type {kind}")
@@ -189,7 +189,7 @@ class Since(ItemTransform[Any, Any]):
         return self._bounds.keep(rows)
 
 
-class Valued(ItemTransform[Any, Any]):
+class RequireValue(ItemTransform[Any, Any]):
     """Refuses rows without a value under the key of a cursor; goes before the cursor itself.
 
     dlt refuses None by itself; a NaT or NaN it would take for the cursor's new value, and after that lose rows.
@@ -204,7 +204,7 @@ class Valued(ItemTransform[Any, Any]):
         super().__init__(lambda row: row)
         self._key = key
 
-    def bind(self, pipe: SupportsPipe) -> Valued:
+    def bind(self, pipe: SupportsPipe) -> RequireValue:
         """Get ready for the rows of one resource; called by dlt."""
         self._column = KeyColumn(pipe.name, self._key)
         return self
@@ -228,7 +228,7 @@ def _scalar(end: datetime, timezone: str | None) -> Any:
     return pa.scalar(instant if timezone else instant.replace(tzinfo=None), pa.timestamp("us", timezone))
 
 
-def _between(column: Any, start: Any, end: Any) -> Any:
+def _is_between(column: Any, start: Any, end: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
@@ -242,5 +242,5 @@ def _between(column: Any, start: Any, end: Any) -> Any:
     return masks[0] if len(masks) == 1 else pc.and_(*masks)
 
 
-def _written(end: datetime | None) -> str:
+def _write_end(end: datetime | None) -> str:
     return "open" if end is None else end.isoformat()

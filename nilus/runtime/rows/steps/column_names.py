@@ -50,18 +50,18 @@ class OneName:
             return item
         for row in rows:
             if isinstance(row, Mapping):
-                names = tuple(self._flattened(row)) if self._is_flattened else tuple(row)
+                names = tuple(self._flatten(row)) if self._is_flattened else tuple(row)
                 if names not in self._seen:
                     self._check(names)
             elif is_frame(row):
                 self._check(tuple(as_arrow(row).schema.names))
         return item
 
-    def _flattened(self, row: Mapping[Any, Any], inside: str = "") -> Iterator[str]:
+    def _flatten(self, row: Mapping[Any, Any], inside: str = "") -> Iterator[str]:
         for key, value in row.items():
             name = f"{inside}{key}"
             if isinstance(value, Mapping) and value:
-                yield from self._flattened(value, f"{name}__")
+                yield from self._flatten(value, f"{name}__")
             else:
                 yield name
 

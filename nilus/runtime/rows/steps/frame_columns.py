@@ -71,7 +71,7 @@ class FrameColumns:
         if not is_frame(item[0] if isinstance(item, list) and item else item):
             return item
         found: dict[str, str] = {}
-        tables = [self._converted(one, found) if is_frame(one) else one for one in _items(item)]
+        tables = [self._convert_frame(one, found) if is_frame(one) else one for one in _items(item)]
         changed = tables if isinstance(item, list) else tables[0]
         if not found.keys() - self._known.keys() or meta is not None:
             return changed
@@ -79,7 +79,7 @@ class FrameColumns:
         columns: Any = [{"name": name, "data_type": kind} for name, kind in sorted(self._known.items())]
         return dlt.mark.with_hints(changed, dlt.mark.make_hints(columns=columns))
 
-    def _converted(self, frame: Any, found: dict[str, str]) -> Any:
+    def _convert_frame(self, frame: Any, found: dict[str, str]) -> Any:
         import pyarrow as pa  # type: ignore[import-untyped]
 
         table = as_arrow(frame)

@@ -44,7 +44,7 @@ class LastStep(ItemTransform[Any, Any]):
                 changed_meta, changed = changed.meta, changed.data
         branches = branches_here()
         if branches is not None:
-            return _parted(branches, (item, meta), (changed, changed_meta))
+            return _part(branches, (item, meta), (changed, changed_meta))
         return changed if changed_meta is meta else DataItemWithMeta(changed_meta, changed)
 
 
@@ -57,7 +57,7 @@ def add(resource: DltResource, change: Change) -> None:
     step.changes.append(change)
 
 
-def _parted(
+def _part(
     branches: list[tuple[Any, int, bool]], passed: tuple[Any, Any], written: tuple[Any, Any]
 ) -> Iterator[ResolvablePipeItem]:
     """Send what is written to the end of its own pipe, and what is passed on to the others."""

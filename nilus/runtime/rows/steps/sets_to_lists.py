@@ -25,7 +25,7 @@ def sets_to_lists(row: Any) -> Any:
     if isinstance(row, (list, tuple)):
         return _sequence(row)
     if isinstance(row, (set, frozenset)):
-        return _sorted([sets_to_lists(value) for value in row])
+        return _sort([sets_to_lists(value) for value in row])
     return row
 
 
@@ -46,7 +46,7 @@ def _sequence(values: list[Any] | tuple[Any, ...]) -> list[Any] | tuple[Any, ...
     return values
 
 
-def _sorted(values: list[Any]) -> list[Any]:
+def _sort(values: list[Any]) -> list[Any]:
     # The order of a set differs from process to process; what is written should not.
     try:
         return sorted(values)

@@ -30,7 +30,7 @@ class CopyFileWriter(TableWriter):
     @classmethod
     def arrow_schema(cls, columns: Mapping[str, TColumnSchema], capabilities: Any, timezone: str) -> Any:
         """See `TableWriter`."""
-        plain = {name: _plain(column) for name, column in columns.items()}
+        plain = {name: _plain_column(column) for name, column in columns.items()}
         return super().arrow_schema(plain, capabilities, timezone)
 
     def write_header(self, columns_schema: Any) -> None:
@@ -62,7 +62,7 @@ class CopyFileWriter(TableWriter):
         return table
 
 
-def _plain(column: TColumnSchema) -> TColumnSchema:
+def _plain_column(column: TColumnSchema) -> TColumnSchema:
     kind = column.get("data_type")
     if kind in _AS_TEXT:
         return {**column, "data_type": "text"}

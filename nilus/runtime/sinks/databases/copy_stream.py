@@ -24,7 +24,7 @@ class CopyStream:
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         self._file = pq.ParquetFile(path, buffer_size=_READ_BYTES)
-        self._parts = self._written()
+        self._parts = self._write()
         self._part = memoryview(b"")
 
     def __enter__(self) -> CopyStream:
@@ -50,7 +50,7 @@ class CopyStream:
         found, self._part = bytes(self._part[:size]), self._part[size:]
         return found
 
-    def _written(self) -> Iterator[Any]:
+    def _write(self) -> Iterator[Any]:
         import pyarrow as pa
         from pyarrow import csv
 

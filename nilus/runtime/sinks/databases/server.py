@@ -34,17 +34,17 @@ class ServerSink(Sink):
     @contextmanager
     def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:
         """See `Sink`."""
-        with self._locked(pipeline, f"another run of source {source} that loads into schema", source):
+        with self._lock(pipeline, f"another run of source {source} that loads into schema", source):
             yield
 
     @contextmanager
     def tables(self, pipeline: Pipeline) -> Iterator[None]:
         """See `Sink`."""
-        with self._locked(pipeline, "another run that makes tables in schema", ""):
+        with self._lock(pipeline, "another run that makes tables in schema", ""):
             yield
 
     @contextmanager
-    def _locked(self, pipeline: Pipeline, whom: str, what: str) -> Iterator[None]:
+    def _lock(self, pipeline: Pipeline, whom: str, what: str) -> Iterator[None]:
         with pipeline.sql_client() as client:
             dataset = client.dataset_name
             wait_for(lambda: self.take_lock(client, dataset, what), f"{whom} {dataset}", remedy=_REMEDY)

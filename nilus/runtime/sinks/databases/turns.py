@@ -26,7 +26,7 @@ def turn(path: Path, kind: str, *, remedy: str) -> Iterator[None]:
 
     lock = FileLock(f"{path}.lock", thread_local=False)
 
-    def taken() -> bool:
+    def is_taken() -> bool:
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -35,7 +35,7 @@ def turn(path: Path, kind: str, *, remedy: str) -> Iterator[None]:
             raise unusable(path, kind, f"{lock.lock_file}: {error.strerror}") from error
         return True
 
-    wait_for(taken, f"another run that writes to {path}", remedy=remedy)
+    wait_for(is_taken, f"another run that writes to {path}", remedy=remedy)
     try:
         yield
     finally:

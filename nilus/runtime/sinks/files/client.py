@@ -98,14 +98,14 @@ class FilesClient(FilesystemClient):
         tables = set(truncate_tables or ())
         held = {table for table in tables if not self.is_delta(table)}
         super().initialize_storage(truncate_tables=tables - held)
-        self._hold(held)
+        self._keep_files(held)
 
     def drop_tables(self, *tables: str, delete_schema: bool = True) -> None:
         """Drop tables; those made of files keep them until the load is complete."""
         if self._in_staging:
             return
         delta = {table for table in tables if self.is_delta(table)}
-        self._hold(set(tables) - delta)
+        self._keep_files(set(tables) - delta)
         super().drop_tables(*delta, delete_schema=delete_schema)
 
     def update_stored_schema(
@@ -283,7 +283,7 @@ class FilesClient(FilesystemClient):
             remedy="correct ?table_format in the sink's address, choose another dest-table, or remove the folder",
         )
 
-    def _hold(self, tables: set[str]) -> None:
+    def _keep_files(self, tables: set[str]) -> None:
         """Note that the files of tables go when the load is complete."""
         if not tables:
             return

@@ -47,7 +47,7 @@ class FileJournal:
                 row = journal.row(run, reading, load_id, source)
                 client.write_document(_path(client, folder, load_id), row)
 
-    def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
         """See `Journal`."""
         folder = pipeline_state.pipeline_name(state_key)
         with self._client() as client:
@@ -101,7 +101,9 @@ class FileJournal:
         """See `Journal`."""
         with self._client() as client:
             documents = _read(client, _states(client, load_id))
-        return pipeline_state.plain(decompress_state(documents[0]["state"]).get("sources", {})) if documents else None
+        return (
+            pipeline_state.to_plain(decompress_state(documents[0]["state"]).get("sources", {})) if documents else None
+        )
 
     def _paths(self, client: FilesClient, load_id: str) -> list[str]:
         """Return where the entry of a load is: with this pipeline's as a rule."""

@@ -129,7 +129,7 @@ def properties(address: str, credentials: Mapping[str, Any]) -> dict[str, str]:
         # With its scheme, so that engines other than pyiceberg know a local file when they see one.
         found["warehouse"] = f"file://{found['warehouse']}"
     if kind == "sql" and "uri" not in found:
-        found["uri"] = _embedded(found.get("warehouse", ""))
+        found["uri"] = _embedded_path(found.get("warehouse", ""))
     return found
 
 
@@ -223,7 +223,7 @@ def _folder(rest: str) -> str:
     return str(path)
 
 
-def _embedded(warehouse: str) -> str:
+def _embedded_path(warehouse: str) -> str:
     folder = warehouse.removeprefix("file://")
     if not folder.startswith("/"):
         raise DestinationError(

@@ -31,7 +31,7 @@ from dlt.destinations.utils import verify_schema_merge_disposition, verify_unsup
 from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse import load
 from nilus.runtime.sinks.lakehouse.catalog import Lake
-from nilus.runtime.sinks.lakehouse.commit import patiently
+from nilus.runtime.sinks.lakehouse.commit import with_retries
 from nilus.runtime.sinks.lakehouse.layout import Layout
 from nilus.runtime.sinks.lakehouse.ledger import LEDGER_PROPERTIES, Ledger, make_namespace, make_table
 from nilus.runtime.sinks.lakehouse.types import evolve
@@ -243,9 +243,9 @@ class LakehouseClient(JobClientBase, WithStateSync):
             layout = Layout() if internal else self._layout()
             make_table(self.lake, self.namespace, name, columns, properties, layout)
         else:
-            patiently(lambda: evolve(self._existing(name), columns))
+            with_retries(lambda: evolve(self._existing(name), columns))
         if self.layout and not internal:
-            patiently(lambda: self._arrange(name))
+            with_retries(lambda: self._arrange(name))
 
     def _arrange(self, name: str) -> None:
         table = self._existing(name)
@@ -294,7 +294,7 @@ class FileJob(RunnableLoadJob, HasFollowupJobs):
         """Called by dlt, in one of its threads."""
 
 
-class _Refused(DestinationTerminalException):
+class _RefusedLoadError(DestinationTerminalException):
     """Another try of a job cannot help; what it was raised from says why."""
 
 
@@ -310,4 +310,4 @@ class TableLoadJob(RunnableLoadJob):
         except DestinationError as error:
             if error.retryable:
                 raise
-            raise _Refused(str(error)) from error  # dlt tries everything else five times
+            raise _RefusedLoadError(str(error)) from error  # dlt tries everything else five times

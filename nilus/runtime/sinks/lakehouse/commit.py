@@ -59,7 +59,7 @@ class Change:
 
     def apply(self, transaction: Transaction, table: Table, summary: Mapping[str, str]) -> None:
         """Put the change into a transaction, as one snapshot, or as none if nothing changes."""
-        replaced = list(self._replaced(table))
+        replaced = list(self._replacements(table))
         files = [file for _, files in replaced for file in files] + self.added
         if replaced:
             with transaction.update_snapshot(snapshot_properties=dict(summary)).overwrite() as snapshot:
@@ -77,7 +77,7 @@ class Change:
         if self.also is not None:
             self.also(transaction)
 
-    def _replaced(self, table: Table) -> Iterator[tuple[DataFile, list[DataFile]]]:
+    def _replacements(self, table: Table) -> Iterator[tuple[DataFile, list[DataFile]]]:
         if self.rewrite is None or table.current_snapshot() is None:
             return
         for task in table.scan(row_filter=self.where(table) if self.where else everything()).plan_files():
@@ -126,7 +126,7 @@ def commit(load: Callable[[], Table], change: Callable[[Table], Change], summary
             return
 
 
-def patiently(change: Callable[[], Any]) -> None:
+def with_retries(change: Callable[[], Any]) -> None:
     """Change a table's metadata, again if another writer was first.
 
     Args:
@@ -190,14 +190,14 @@ def write(table: Table, chunks: Iterable[pa.Table]) -> list[DataFile]:
     return files
 
 
-def chunked(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def rechunk(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Put tables together, and cut them, so that each has about `CHUNK_BYTES`, the last one what is left."""
     import pyarrow as pa
 
     waiting: list[pa.Table] = []
     size = 0
     for table in tables:
-        for part in _cut(table):
+        for part in _cut_table(table):
             waiting.append(part)
             size += part.nbytes
             if size >= CHUNK_BYTES:
@@ -207,7 +207,7 @@ def chunked(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _cut(table: pa.Table) -> Iterator[pa.Table]:
+def _cut_table(table: pa.Table) -> Iterator[pa.Table]:
     if table.nbytes <= CHUNK_BYTES or table.num_rows < 2:
         yield table
         return
@@ -241,7 +241,7 @@ def drop_all(_table: Table, _task: FileScanTask) -> list[DataFile]:
     return []
 
 
-def without(condition: Callable[[pa.Table], pa.Array], columns: Iterable[str]) -> Rewrite:
+def rewrite_without(condition: Callable[[pa.Table], pa.Array], columns: Iterable[str]) -> Rewrite:
     """Return the rewrite that removes rows.
 
     Args:
@@ -264,6 +264,6 @@ def without(condition: Callable[[pa.Table], pa.Array], columns: Iterable[str]) -
         kept = (
             part.filter(pc.invert(pc.fill_null(condition(part.select(needed)), False))) for part in rows_of(table, task)
         )
-        return write(table, chunked(kept))
+        return write(table, rechunk(kept))
 
     return rewrite

@@ -27,7 +27,7 @@ def equal(**values: Any) -> BooleanExpression:
     return whole
 
 
-def within(bounds: dict[str, tuple[Any, Any]]) -> BooleanExpression:
+def is_within(bounds: dict[str, tuple[Any, Any]]) -> BooleanExpression:
     """The rows in which one of the columns lies between its bounds, these included; none if there are no columns.
 
     Args:

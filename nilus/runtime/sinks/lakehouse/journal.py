@@ -20,7 +20,7 @@ from nilus.runtime.recovery import journal
 from nilus.runtime.recovery.journal import Entry
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.sinks.lakehouse.catalog import Lake
-from nilus.runtime.sinks.lakehouse.commit import LOAD_ID, SWEPT_LOAD_ID, Change, Rewrite, commit, without
+from nilus.runtime.sinks.lakehouse.commit import LOAD_ID, SWEPT_LOAD_ID, Change, Rewrite, commit, rewrite_without
 from nilus.runtime.sinks.lakehouse.filter import equal
 from nilus.runtime.sinks.lakehouse.ledger import Ledger
 
@@ -68,12 +68,12 @@ class LakehouseJournal:
         for load_id in load_ids:
             self._lake.trace[load_id] = _trace(run, load_id, source)
 
-    def unswept(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
         """See `Journal`."""
         rows = [row for row in self._ledger.rows(state_key=state_key) if row["swept_at"] is None]
         if not rows:
             return []
-        landed = self._landed()
+        landed = self._landed_ids()
         entries = [
             Entry(**{name: row[name] for name in journal.ENTRY}, landed=row["load_id"] in landed)
             for row in rows
@@ -117,9 +117,9 @@ class LakehouseJournal:
     def carried_state(self, load_id: str) -> dict[str, Any] | None:
         """See `Journal`."""
         rows = Ledger(self._lake, self._namespace, "_dlt_pipeline_state", ()).rows(**{_ROW_LOAD_ID: load_id})
-        return pipeline_state.plain(decompress_state(rows[0]["state"]).get("sources", {})) if rows else None
+        return pipeline_state.to_plain(decompress_state(rows[0]["state"]).get("sources", {})) if rows else None
 
-    def _landed(self) -> set[str]:
+    def _landed_ids(self) -> set[str]:
         rows = Ledger(self._lake, self._namespace, "_dlt_loads", ()).rows()
         return {row["load_id"] for row in rows if row["status"] == 0}
 
@@ -158,7 +158,7 @@ def _removal(load_id: str, roots: set[str] | None) -> Rewrite:
         known = pc.is_in(rows.column(_ROOT_ID), value_set=pa.array(sorted(roots), pa.string()))
         return pc.and_(of_load, pc.invert(known))
 
-    return without(condition, [_ROW_LOAD_ID] if roots is None else [_ROW_LOAD_ID, _ROOT_ID])
+    return rewrite_without(condition, [_ROW_LOAD_ID] if roots is None else [_ROW_LOAD_ID, _ROOT_ID])
 
 
 def _count(table: Table, load_id: str) -> int:

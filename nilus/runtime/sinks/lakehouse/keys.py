@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nilus.runtime.sinks.lakehouse.filter import everything, within
+from nilus.runtime.sinks.lakehouse.filter import everything, is_within
 from nilus.runtime.sinks.lakehouse.types import conform
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Incoming:
         keep = np.zeros(rows.num_rows, dtype=bool)
         keep[self._last_of_each(rows)] = True
         if self.rule.hard_delete:
-            keep &= ~_marked(rows.column(self.rule.hard_delete)).to_numpy(zero_copy_only=False)
+            keep &= ~_mark(rows.column(self.rule.hard_delete)).to_numpy(zero_copy_only=False)
         self.keep = pa.array(keep)
 
     def matches(self, rows: pa.Table) -> pa.Array:
@@ -142,7 +142,7 @@ class Incoming:
             if key[0] in bounds or isinstance(low, bool) or not isinstance(low, int | str | date):
                 return everything()
             bounds[key[0]] = (low, high)
-        return within(bounds)
+        return is_within(bounds)
 
     def _read(self) -> pa.Table:
         import pyarrow as pa
@@ -184,7 +184,7 @@ class Incoming:
         return number[best.to_numpy()]
 
 
-def _marked(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _mark(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 

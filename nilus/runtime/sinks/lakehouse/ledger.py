@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse import filter
 from nilus.runtime.sinks.lakehouse.catalog import Lake
-from nilus.runtime.sinks.lakehouse.commit import Change, commit, drop_all, patiently, write
+from nilus.runtime.sinks.lakehouse.commit import Change, commit, drop_all, with_retries, write
 from nilus.runtime.sinks.lakehouse.layout import Layout
 from nilus.runtime.sinks.lakehouse.types import arrow_schema, evolve, new_schema
 
@@ -66,7 +66,7 @@ class Ledger:
         if table is None:
             make_table(self.lake, self.namespace, self.name, self.columns, LEDGER_PROPERTIES)
         else:
-            patiently(lambda: evolve(self._load(), self.columns))
+            with_retries(lambda: evolve(self._load(), self.columns))
 
     def rows(self, **equal: str) -> list[Row]:
         """Return the rows in which the columns have these values; none if there is no table."""
@@ -139,7 +139,7 @@ def make_table(
                 found="a view, or a table that the catalog names but cannot load",
                 remedy="remove it from the catalog, or choose another dest-table",
             ) from None
-        patiently(lambda: evolve(lake.catalog.load_table((namespace, name)), listed))
+        with_retries(lambda: evolve(lake.catalog.load_table((namespace, name)), listed))
 
 
 def make_namespace(lake: Lake, namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from nilus.runtime.sinks.lakehouse.commit import Change, has_landed, rows_of, without
+from nilus.runtime.sinks.lakehouse.commit import Change, has_landed, rewrite_without, rows_of
 from nilus.runtime.sinks.lakehouse.keys import Incoming, MergeRule
 from nilus.runtime.sinks.lakehouse.table import TableLoad
 from nilus.runtime.sinks.lakehouse.types import arrow_schema
@@ -49,7 +49,7 @@ def merge(own: TableLoad, children: Sequence[TableLoad], rule: MergeRule, root_i
         return found
 
     columns = [*rule.key_columns, _ROW_ID] if children else rule.key_columns
-    own.commit(Change(added=added, rewrite=without(goes, columns), where=incoming.may_match))
+    own.commit(Change(added=added, rewrite=rewrite_without(goes, columns), where=incoming.may_match))
     for child in reversed(children) if taken - gone else ():  # of rows that another writer brought meanwhile
         child.remove(root_ids[child.name], taken - gone)
 
@@ -64,7 +64,9 @@ def _merge_child(child: TableLoad, root_id: str, gone: set[str], kept: set[str])
         return
     of_gone, of_kept = pa.array(sorted(gone), pa.string()), pa.array(sorted(kept), pa.string())
     keep = pc.is_in(child.column(root_id), value_set=of_kept)
-    rewrite = without(lambda rows: pc.is_in(rows.column(root_id), value_set=of_gone), [root_id]) if gone else None
+    rewrite = (
+        rewrite_without(lambda rows: pc.is_in(rows.column(root_id), value_set=of_gone), [root_id]) if gone else None
+    )
     child.commit(Change(added=child.write(table, keep), rewrite=rewrite))
 
 

@@ -11,11 +11,11 @@ from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import (
     LOAD_ID,
     Change,
-    chunked,
     commit,
     drop_all,
     has_landed,
-    without,
+    rechunk,
+    rewrite_without,
     write,
 )
 from nilus.runtime.sinks.lakehouse.types import arrow_schema, conform
@@ -85,7 +85,9 @@ class TableLoad:
         import pyarrow.compute as pc  # type: ignore[import-untyped]
 
         values = pa.array(sorted(ids), pa.string())
-        self.commit(Change(rewrite=without(lambda rows: pc.is_in(rows.column(column), value_set=values), [column])))
+        self.commit(
+            Change(rewrite=rewrite_without(lambda rows: pc.is_in(rows.column(column), value_set=values), [column]))
+        )
 
     def write(self, table: Table, keep: pa.Array | None = None) -> list[DataFile]:
         """Write the rows into data files; nothing is committed.
@@ -94,7 +96,7 @@ class TableLoad:
             table: as it is now.
             keep: tells of each row whether it is written; None for all.
         """
-        return write(table, chunked(self._rows(arrow_schema(table.schema()), keep)))
+        return write(table, rechunk(self._rows(arrow_schema(table.schema()), keep)))
 
     def _rows(self, wanted: pa.Schema, keep: pa.Array | None) -> Iterator[pa.Table]:
         import pyarrow as pa

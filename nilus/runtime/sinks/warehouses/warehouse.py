@@ -131,7 +131,7 @@ class WarehouseSink(Sink):
         for name, text in parts.parameters.items():
             if name in self.ignored:
                 continue
-            parameter = self._known(name)
+            parameter = self._known_parameter(name)
             try:
                 (options if parameter.is_option else credentials)[parameter.name] = parameter.read(text)
             except ValueError:
@@ -160,7 +160,7 @@ class WarehouseSink(Sink):
             remedy="complete sink.address, or name an Airflow connection: dataos://<connection id>",
         )
 
-    def _known(self, name: str) -> Parameter:
+    def _known_parameter(self, name: str) -> Parameter:
         parameter = self.parameters.get(name)
         if parameter is None:
             raise DestinationError(

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from nilus.runtime.columns.batching import AUTO, batched
+from nilus.runtime.columns.batching import AUTO, batching
 from nilus.runtime.columns.chunk_files import GROUP_ROWS
-from nilus.runtime.engine.context import isolated, write_files
+from nilus.runtime.engine.context import isolation, write_files
 
 ROWS = 2 * GROUP_ROWS + 1_000
 
@@ -37,11 +37,11 @@ def _written(folder: Path, *, compressed: bool, rows: int = 10_000_000, late_fro
         return dlt.resource(_rows(late_from), name="items")
 
     source = shop()
-    with isolated(str(folder), config):
+    with isolation(str(folder), config):
         pipeline = dlt.pipeline(
             "files", pipelines_dir=str(folder / "pipelines"), destination=dlt.destinations.duckdb(str(folder / "x.db"))
         )
-        with batched(source, AUTO, "parquet"):
+        with batching(source, AUTO, "parquet"):
             pipeline.extract(source, loader_file_format="parquet")
             pipeline.normalize()
         pipeline.deactivate()

@@ -15,7 +15,7 @@ from both_ways import Resource, both, difference, run
 from dlt.extract.extract import PipeIterator
 
 from nilus.runtime.columns import chunk_files, row_lists
-from nilus.runtime.columns.batching import batched
+from nilus.runtime.columns.batching import batching
 from nilus.runtime.columns.column_chunk import ColumnChunk
 from nilus.runtime.rows.reading.incremental import Cursor
 
@@ -195,7 +195,7 @@ def test_a_failure_names_where_it_was_in_dlt_s_words(fails_in: str, tmp_path: Pa
         pipeline = dlt.pipeline(
             f"p_{mode}", pipelines_dir=str(tmp_path / mode), destination="duckdb", dataset_name="raw"
         )
-        with batched(source, mode, "parquet"), pytest.raises(Exception, match="step=extract") as caught:
+        with batching(source, mode, "parquet"), pytest.raises(Exception, match="step=extract") as caught:
             pipeline.extract(source, loader_file_format="parquet")
         pipeline.deactivate()
         chain, error = [], caught.value.__cause__

@@ -204,6 +204,6 @@ def test_a_user_who_may_make_no_schema_is_told_so_and_loads_into_those_that_were
 
 def test_no_message_holds_a_secret_of_the_address(tmp_path):
     where = failures.Where(tmp_path, "postgresql://***@h/d", secrets=("p%40ss", "p@ss"))
-    with pytest.raises(DestinationError) as caught, failures.said(where):
+    with pytest.raises(DestinationError) as caught, failures.explain_failures(where):
         raise RuntimeError("invalid dsn postgresql://u:p%40ss@h/d, password p@ss")
     assert "invalid dsn postgresql://u:***@h/d, password ***" in str(caught.value)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dlt
 import pytest
 
-from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.engine.pipeline_state import pipeline_name
 from nilus.runtime.sinks import sink as sink_of
 
@@ -37,7 +37,7 @@ def journal(run_source):
 
     def of(**options):
         job = run_source.job("", **options)
-        with isolated(job.work_dir, config_values(job, {})):
+        with isolation(job.work_dir, config_values(job, {})):
             target = sink_of(job.sink)
             pipeline = dlt.pipeline(
                 pipeline_name(job.run.state_key),
@@ -98,32 +98,32 @@ def test_a_dataset_that_exists_without_a_journal_gets_one(run_source):
     assert run_source.sink.exists("mine")
 
 
-def test_there_is_nothing_unswept_where_there_is_no_journal(run_source, journal):
-    assert journal().unswept("shop.load") == []
+def test_there_is_no_open_entry_where_there_is_no_journal(run_source, journal):
+    assert journal().open_entries("shop.load") == []
     run_source.sink.execute("CREATE SCHEMA raw")
-    assert journal().unswept("shop.load") == []
+    assert journal().open_entries("shop.load") == []
 
 
-def test_unswept_loads_tell_whether_they_landed(run_source, journal):
+def test_open_entries_tell_whether_they_landed(run_source, journal):
     ids = [run_source(CODE, options={"run": run}, run_id=f"r{run}").loaded.load_ids[0] for run in (1, 2, 3)]
     run_source(CODE, options={"run": 9}, state_key="another.key")
     run_source.sink.execute(f"DELETE FROM raw._dlt_loads WHERE load_id = '{ids[0]}'")
     found = journal()
-    entries = found.unswept("shop.load")
+    entries = found.open_entries("shop.load")
     assert [(entry.load_id, entry.run_id, entry.landed, entry.reading) for entry in entries] == [
         (ids[0], "r1", False, "self-managed"),
         (ids[1], "r2", True, "self-managed"),
         (ids[2], "r3", True, "self-managed"),
     ]
-    assert [entry.load_id for entry in found.unswept("shop.load", newer_than=ids[1])] == [ids[0], ids[2]]
-    assert [entry.load_id for entry in found.unswept("shop.load", newer_than=ids[2])] == [ids[0]]
-    assert [entry.load_id for entry in found.unswept("shop.load", run_id="r2")] == [ids[1]]
+    assert [entry.load_id for entry in found.open_entries("shop.load", newer_than=ids[1])] == [ids[0], ids[2]]
+    assert [entry.load_id for entry in found.open_entries("shop.load", newer_than=ids[2])] == [ids[0]]
+    assert [entry.load_id for entry in found.open_entries("shop.load", run_id="r2")] == [ids[1]]
 
 
 def test_a_load_that_died_before_dlt_made_its_tables_has_not_landed(run_source, journal):
     load_id = run_source(CODE).loaded.load_ids[0]
     run_source.sink.execute("DROP TABLE raw._dlt_loads")
-    assert [(entry.load_id, entry.landed) for entry in journal().unswept("shop.load")] == [(load_id, False)]
+    assert [(entry.load_id, entry.landed) for entry in journal().open_entries("shop.load")] == [(load_id, False)]
 
 
 def test_sweeping_a_load_removes_its_rows_from_every_table_and_marks_it(run_source, journal):
@@ -140,7 +140,7 @@ def test_sweeping_a_load_removes_its_rows_from_every_table_and_marks_it(run_sour
     }
     assert run_source.sink.rows("SELECT id FROM raw.orders") == [(1,)]
     assert run_source.sink.tables() == {"orders": 1, "orders__items": 1, "orders__items__sizes": 2, "totals": 1}
-    assert [entry.load_id for entry in found.unswept("shop.load")] == first.load_ids
+    assert [entry.load_id for entry in found.open_entries("shop.load")] == first.load_ids
     assert run_source.sink.rows("SELECT count(*) FROM raw._airflow_loads WHERE swept_at IS NOT NULL") == [(1,)]
 
 
@@ -148,7 +148,7 @@ def test_a_load_that_never_began_is_withdrawn(run_source, journal):
     loaded = run_source(CODE).loaded
     found = journal()
     found.withdraw(loaded.load_ids[0])
-    assert found.unswept("shop.load") == []
+    assert found.open_entries("shop.load") == []
     assert run_source.sink.rows("SELECT id FROM raw.orders") == [(1,)]
 
 

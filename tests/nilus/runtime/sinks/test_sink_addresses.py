@@ -7,7 +7,7 @@ import pytest
 from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.columns.chunk_files import TableWriter
-from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.databases.duckdb import DuckDBSink
 from nilus.runtime.sinks.databases.postgres import PostgresSink
@@ -29,7 +29,7 @@ def alone(tmp_path):
         run=run, source=SourceSpec(address="custom://S", table="t"), sink=_spec("duckdb:////x"), checkout="/",
         base_dir="/", work_dir=str(tmp_path),
     )  # fmt: skip
-    with isolated(str(tmp_path), config_values(job, {})):
+    with isolation(str(tmp_path), config_values(job, {})):
         yield
 
 

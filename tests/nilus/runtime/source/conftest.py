@@ -16,7 +16,7 @@ import pytest
 from dlt.extract import DltSource
 
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.engine.context import isolated
+from nilus.runtime.engine.context import isolation
 from nilus.runtime.source import call, class_finder
 
 _VALUES = {
@@ -55,7 +55,7 @@ class Repository:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def find(self, address: str) -> class_finder.Found:
+    def find(self, address: str) -> class_finder.FoundClass:
         class_finder.import_roots(self.base_dir, self.checkout)
         return class_finder.find(address, base_dir=self.base_dir, checkout=self.checkout)
 
@@ -102,7 +102,7 @@ class Repository:
     def load(self, address: str, **spec: Any) -> dict[str, list[dict[str, Any]]]:
         """Call the source, load what it returns into DuckDB, and return all rows by table, without dlt's columns."""
         self.scratch.mkdir(exist_ok=True)
-        with isolated(str(self.scratch), _VALUES):
+        with isolation(str(self.scratch), _VALUES):
             source = self.source(address, **spec)
             source.max_table_nesting = 0
             pipeline = self.pipeline()

@@ -18,7 +18,7 @@ import duckdb
 from dlt.common.versioned_state import compress_state
 
 from airflow_provider_nilus.state.record import Directive, Record
-from airflow_provider_nilus.state.record_session import Turn
+from airflow_provider_nilus.state.record_session import RecordSession
 from airflow_provider_nilus.task import states as task_states
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.events import Adopted, Loaded
@@ -188,7 +188,7 @@ class StateWorld:
     # One try, as the hook and the child do it.
 
     def _try(self, run_id, on_rerun):
-        turn = Turn(
+        turn = RecordSession(
             self.store,
             KEY,
             run_id=run_id,
@@ -321,7 +321,7 @@ class _Channel:
             if task_states.is_running(state):
                 live.append(entry["load_id"])
             said[entry["load_id"]] = "cleared" if state != "gone" and task_states.is_to_run_again(state) else str(state)
-        answer = {"live": live, "states": said, "moved": bool(landed) and self._turn.moved(landed)}
+        answer = {"live": live, "states": said, "moved": bool(landed) and self._turn.has_moved(landed)}
         return json.loads(json.dumps(answer))
 
     def send(self, event):

@@ -65,7 +65,7 @@ def test_a_package_comes_back_as_it_was_and_is_gone_when_its_run_is_over(root, p
     assert again.find() == [{"load_id": "1.5", "manifest": _manifest(), "complete": True, "where": where}]
     again.get("1.5", str(tmp_path / "fetched"))
     assert {name: (tmp_path / "fetched" / name).read_bytes() for name in FILES} == FILES
-    again.settled(["1.5"], run=RUN)
+    again.remove_settled(["1.5"], run=RUN)
     assert store.find() == []
 
 
@@ -82,7 +82,7 @@ def test_what_lacks_its_marker_is_not_complete_and_goes_with_its_own_run_only(ro
         with store._store() as (files, folder):
             files.rm_file(f"{folder}/{load_id}/{MARKER}")
     assert [item["complete"] for item in store.find()] == [False, False]
-    store.settled([], run=RUN)
+    store.remove_settled([], run=RUN)
     assert [item["load_id"] for item in store.find()] == ["2.5"]
 
 

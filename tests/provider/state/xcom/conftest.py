@@ -48,15 +48,15 @@ def object_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], 
 @pytest.fixture
 def dies_before_its_record(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """`dies_before_its_record()`: the next run that has loaded fails before it keeps its state; it may be retried."""
-    from airflow_provider_nilus.state.record_session import Turn
+    from airflow_provider_nilus.state.record_session import RecordSession
 
-    commit = Turn.commit
+    commit = RecordSession.commit
 
     def arm() -> None:
-        def die(self: Turn, loaded: Any) -> int:
-            monkeypatch.setattr(Turn, "commit", commit)
+        def die(self: RecordSession, loaded: Any) -> int:
+            monkeypatch.setattr(RecordSession, "commit", commit)
             raise RuntimeError("the worker died")
 
-        monkeypatch.setattr(Turn, "commit", die)
+        monkeypatch.setattr(RecordSession, "commit", die)
 
     return arm

@@ -76,23 +76,23 @@ def test_a_key_is_in_no_display_of_a_workflow_or_rule():
 def test_rendered_templates_hold_no_key(mask, as_text):
     import yaml
 
-    from airflow_provider_nilus.task.rendered_fields import redacted
+    from airflow_provider_nilus.task.rendered_fields import redact_field
 
     rendered = yaml.safe_dump(document(mask)) if as_text else document(mask)
-    assert KEY not in str(redacted("workflow", rendered))
+    assert KEY not in str(redact_field("workflow", rendered))
     manifest = {"type": "nilus", "spec": document(mask)}
-    assert KEY not in str(redacted("workflow", yaml.safe_dump(manifest) if as_text else manifest))
+    assert KEY not in str(redact_field("workflow", yaml.safe_dump(manifest) if as_text else manifest))
 
 
 @pytest.mark.parametrize("written", ["{key}", "{{MASK_KEY}}", "${{MASK_KEY}}"])
 @pytest.mark.parametrize("by", ["source_env", "worker"])
 def test_airflow_s_masker_hears_of_every_key(monkeypatch, written, by):
-    from airflow_provider_nilus.task.secrets import hide, of_workflow, redacted
+    from airflow_provider_nilus.task.secrets import hide, of_workflow, redact_text
 
     key = f"key-{uuid4().hex}"
     if by == "worker":
         monkeypatch.setenv("MASK_KEY", key)
     source_env = {"MASK_KEY": key} if by == "source_env" else {}
-    assert key in redacted(f"with {key} in it")
+    assert key in redact_text(f"with {key} in it")
     hide(*of_workflow(Workflow.parse(document({"ssn": f"hmac:{written.format(key=key)}"})), source_env))
-    assert redacted(f"with {key} in it") == "with *** in it"
+    assert redact_text(f"with {key} in it") == "with *** in it"

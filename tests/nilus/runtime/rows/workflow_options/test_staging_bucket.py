@@ -8,7 +8,7 @@ import pytest
 
 from nilus.protocol.job import SinkSpec
 from nilus.runtime import sinks
-from nilus.runtime.engine.context import config_values, isolated, write_files
+from nilus.runtime.engine.context import config_values, isolation, write_files
 
 ADDRESS = "redshift://user:password@cluster.example.com:5439/database"
 
@@ -31,7 +31,7 @@ def test_the_files_of_a_load_are_put_into_the_staging_bucket(wanted, s3, s3_buck
     (tmp_path / "run").mkdir()
     config = config_values(job, {})
     write_files(config, rows=sink.file_rows, compressed=sink.keeps_files)
-    with isolated(str(tmp_path / "run"), config):
+    with isolation(str(tmp_path / "run"), config):
         # Nobody has a warehouse to test with; this destination is told of files and loads nothing.
         warehouse = dlt.destinations.dummy(completed_prob=1.0, loader_file_format=file_format)
         pipeline = dlt.pipeline(

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime import support
-from nilus.runtime.engine.context import isolated
+from nilus.runtime.engine.context import isolation
 from nilus.runtime.recovery.no_journal import NoJournal
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
@@ -46,7 +46,7 @@ def alone(tmp_path, monkeypatch):
     """dlt's configuration as a run has it, and no credentials of this machine."""
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "GOOGLE_APPLICATION_CREDENTIALS", "DATABRICKS_HOST"):
         monkeypatch.delenv(name, raising=False)
-    with isolated(str(tmp_path), CONFIGURATION):
+    with isolation(str(tmp_path), CONFIGURATION):
         yield
 
 

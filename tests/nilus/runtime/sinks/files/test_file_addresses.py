@@ -9,7 +9,7 @@ import pytest
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.files.sink import FilesystemSink
 
@@ -41,7 +41,7 @@ def alone(tmp_path):
         sink=SinkSpec(address="", display_address="", dataset="raw"), checkout="/", base_dir="/",
         work_dir=str(tmp_path),
     )  # fmt: skip
-    with isolated(str(tmp_path), config_values(job, {})):
+    with isolation(str(tmp_path), config_values(job, {})):
         yield
 
 

@@ -92,8 +92,8 @@ def test_the_operator_hands_at_least_once_on(given, at_least_once):
 
 
 def test_on_the_command_line_a_relative_folder_is_below_the_working_directory(tmp_path, monkeypatch):
-    from nilus.authoring.local_run import _resolved
+    from nilus.authoring.local_run import _absolute_sink
 
     monkeypatch.chdir(tmp_path)
-    assert _resolved("file://out/lake?table_format=delta") == f"file://{tmp_path}/out/lake?table_format=delta"
-    assert _resolved("file:///data/lake") == "file:///data/lake"
+    assert _absolute_sink("file://out/lake?table_format=delta") == f"file://{tmp_path}/out/lake?table_format=delta"
+    assert _absolute_sink("file:///data/lake") == "file:///data/lake"

@@ -11,7 +11,7 @@ import dlt
 import pytest
 
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
-from nilus.runtime.engine.context import config_values, isolated
+from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.engine.pipeline_state import pipeline_name
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.sinks import sink
@@ -46,7 +46,7 @@ def pipeline_of(tmp_path):
                 run=run_of(key=key), source=SourceSpec(address="custom://S", table="t"), sink=spec, checkout="/",
                 base_dir="/", work_dir=str(work_dir),
             )  # fmt: skip
-            stack.enter_context(isolated(str(work_dir), config_values(job, {})))
+            stack.enter_context(isolation(str(work_dir), config_values(job, {})))
             target = sink(spec)
             pipeline = dlt.pipeline(
                 pipeline_name(key), pipelines_dir=str(work_dir), destination=target.destination(), dataset_name="raw"
@@ -64,12 +64,12 @@ def lake(request, make_runner):
 def test_what_is_entered_is_there_at_once_for_others_and_says_whose_it_is(lake, pipeline_of):
     target, pipeline = pipeline_of(lake)
     journal = target.journal(pipeline)
-    assert journal.unswept(KEY) == []
+    assert journal.open_entries(KEY) == []
     journal.enter(run_of(), CURSOR, [IDS[0]], source="shop.py:Shop")
     (entry,) = lake.journal()
     assert (entry["state_key"], entry["run_id"], entry["reading"], entry["swept_at"]) == (KEY, "r1", "cursor", None)
     assert datetime.fromisoformat(entry["logical_date"]) == datetime(2026, 1, 2, 1, tzinfo=UTC)
-    (found,) = journal.unswept(KEY)
+    (found,) = journal.open_entries(KEY)
     assert (found.load_id, found.run_id, found.landed, found.keeps_state) == (IDS[0], "r1", False, True)
     assert abs(datetime.now(UTC) - found.started_at).total_seconds() < 300
 
@@ -78,20 +78,20 @@ def test_what_somebody_else_enters_after_a_look_is_seen_by_the_next_look(lake, p
     target, pipeline = pipeline_of(lake)
     journal = target.journal(pipeline)
     journal.enter(run_of(), CURSOR, [IDS[0]], source="")
-    assert [entry.load_id for entry in journal.unswept(KEY)] == [IDS[0]]
+    assert [entry.load_id for entry in journal.open_entries(KEY)] == [IDS[0]]
     # Another machine: neither this process's clients nor what they may remember.
     other = {**lake.journal()[0], "load_id": IDS[1], "run_id": "r2"}
     name = f"raw/_airflow_loads/{pipeline_name(KEY)}/{IDS[1]}.json"
     _write(lake, name, json.dumps(other))
-    assert [entry.run_id for entry in journal.unswept(KEY)] == ["r1", "r2"]
+    assert [entry.run_id for entry in journal.open_entries(KEY)] == ["r1", "r2"]
 
 
 def test_the_entries_of_other_keys_are_not_looked_at(lake, pipeline_of):
     target, pipeline = pipeline_of(lake)
     journal = target.journal(pipeline)
     journal.enter(run_of(key="another / kéy"), CURSOR, [IDS[0]], source="")
-    assert journal.unswept(KEY) == []
-    assert [entry.state_key for entry in journal.unswept("another / kéy")] == ["another / kéy"]
+    assert journal.open_entries(KEY) == []
+    assert [entry.state_key for entry in journal.open_entries("another / kéy")] == ["another / kéy"]
 
 
 def test_loads_that_landed_and_are_not_newer_are_left_out(lake, pipeline_of):
@@ -101,13 +101,13 @@ def test_loads_that_landed_and_are_not_newer_are_left_out(lake, pipeline_of):
         journal.enter(run_of(f"r{number}"), CURSOR, [load_id], source="")
     for load_id in IDS[1:]:
         _write(lake, f"raw/_dlt_loads/everything__{load_id}.jsonl", json.dumps({"load_id": load_id}))
-    assert [(entry.load_id, entry.landed) for entry in journal.unswept(KEY)] == [
+    assert [(entry.load_id, entry.landed) for entry in journal.open_entries(KEY)] == [
         (IDS[0], False),
         (IDS[1], True),
         (IDS[2], True),
     ]
-    assert [entry.load_id for entry in journal.unswept(KEY, newer_than=IDS[1])] == [IDS[0], IDS[2]]
-    assert [entry.load_id for entry in journal.unswept(KEY, run_id="r1")] == [IDS[1]]
+    assert [entry.load_id for entry in journal.open_entries(KEY, newer_than=IDS[1])] == [IDS[0], IDS[2]]
+    assert [entry.load_id for entry in journal.open_entries(KEY, run_id="r1")] == [IDS[1]]
 
 
 def test_a_withdrawn_load_leaves_nothing(lake, pipeline_of):
@@ -137,7 +137,7 @@ def test_a_swept_load_is_gone_from_appended_tables_and_stays_in_kept_ones(lake, 
     assert sorted(left) == [f"raw/orders/{IDS[1]}7.abc.jsonl", f"raw/whole/{IDS[1]}.abc.jsonl"]
     assert "raw/orders/by-hand.jsonl" in lake.files()
     assert journal.rows(IDS[0]) == {"items": 3, "orders": 3, "whole": 3}
-    assert [entry.load_id for entry in journal.unswept(KEY)] == [IDS[0]]
+    assert [entry.load_id for entry in journal.open_entries(KEY)] == [IDS[0]]
     swept = {entry["load_id"]: entry["swept_at"] for entry in lake.journal()}
     assert swept[IDS[0]] is None
     assert datetime.fromisoformat(swept[IDS[1]]) <= datetime.now(UTC)

@@ -216,7 +216,7 @@ def test_of_two_runs_that_enter_and_then_look_one_at_least_sees_the_other(tmp_pa
     def enter(number):
         journal = LakehouseJournal(Lake(f"iceberg://{tmp_path}/lake"), "raw")
         journal.enter(_run(number), READING, [f"{number}.5"], source="shop.py:Shop")
-        sees[number] = {entry.run_id for entry in journal.unswept("d.t")}
+        sees[number] = {entry.run_id for entry in journal.open_entries("d.t")}
 
     _together(lambda: enter(1), lambda: enter(2))
     assert {"run-1", "run-2"} in sees.values()
@@ -225,13 +225,13 @@ def test_of_two_runs_that_enter_and_then_look_one_at_least_sees_the_other(tmp_pa
 def test_a_withdrawn_entry_is_gone_and_a_swept_one_is_kept_but_not_told(tmp_path):
     lake = Lake(f"iceberg://{tmp_path}/lake")
     journal = LakehouseJournal(lake, "raw")
-    assert journal.unswept("d.t") == []
+    assert journal.open_entries("d.t") == []
     journal.enter(_run(1), READING, ["1.5", "2.5"], source="shop.py:Shop")
     journal.withdraw("1.5")
-    assert [entry.load_id for entry in journal.unswept("d.t")] == ["2.5"]
-    assert not journal.unswept("d.t")[0].landed
+    assert [entry.load_id for entry in journal.open_entries("d.t")] == ["2.5"]
+    assert not journal.open_entries("d.t")[0].landed
     assert journal.sweep("2.5") == {}
-    assert journal.unswept("d.t") == []
+    assert journal.open_entries("d.t") == []
     assert [row["load_id"] for row in Ledger(lake, "raw", "_airflow_loads", ()).rows()] == ["2.5"]
 
 
