@@ -11,6 +11,7 @@ from airflow.sdk import TaskGroup
 
 from airflow_provider_nilus.operators.custom_source import NilusCustomSourceOperator
 from airflow_provider_nilus.reporting import assets
+from airflow_provider_nilus.task.run import default_state_key
 from nilus.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class NilusDiscoverResourcesOperator(NilusCustomSourceOperator):
         if not names:
             self.log.warning("The source has no resources to run: nothing is loaded")
         group = task_run.task_id.rpartition(".")[0] or task_run.task_id
-        prefix = self.state_key or f"{task_run.dag_id}.{group}"
+        prefix = self.state_key or default_state_key(task_run.dag_id, group)
         return [{"resources": [name], "state_key": f"{prefix}.{task_name}"} for task_name, name in _name_tasks(names)]
 
     @property

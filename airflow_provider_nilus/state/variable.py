@@ -60,9 +60,24 @@ def variable_name(key: str) -> str:
     return f"{readable[: MAX_NAME - len(digest) - 1]}.{digest}"
 
 
-def shadow_name(name: str) -> str:
-    """Return the environment variable that Airflow reads before a Variable of this name."""
-    return f"AIRFLOW_VAR_{name.upper()}"
+def refuse_shadow(key: str, name: str) -> None:
+    """Refuse a Variable that an environment variable hides: Airflow reads it first and cannot write it.
+
+    Args:
+        key: the state key.
+        name: the Variable's name.
+
+    Raises:
+        StateError: the environment has it.
+    """
+    shadow = f"AIRFLOW_VAR_{name.upper()}"
+    if shadow in os.environ:
+        raise StateError(
+            f"The state record of {key!r} is hidden by an environment variable",
+            expected=f"the Variable {name!r} in Airflow's own database",
+            found=f"{shadow} in the environment, which Airflow reads first and cannot write",
+            remedy="remove it from the deployment's environment",
+        )
 
 
 def _configured_masking_words() -> list[str]:
@@ -84,7 +99,7 @@ class VariableStore:
         from airflow.sdk import Variable
 
         name = variable_name(key)
-        self._refuse_shadow(key, name)
+        refuse_shadow(key, name)
         text = Variable.get(name, default=None)
         return Record(key=key) if text is None else Record.from_json(text, key=key)
 
@@ -97,7 +112,7 @@ class VariableStore:
         from airflow.sdk import Variable
 
         name = variable_name(record.key)
-        self._refuse_shadow(record.key, name)
+        refuse_shadow(record.key, name)
         text = record.to_json()
         warn_of_size(record.key, text)
         Variable.set(name, text, description=f"State of {record.key}, version {record.version}")
@@ -107,15 +122,4 @@ class VariableStore:
                 expected=f"version {record.version} in the Variable {name!r}",
                 found="another value: a secrets backend answers before Airflow's own Variables, or another run wrote",
                 remedy=f"remove {name!r} from the secrets backend; this run's rows are loaded, its state is not kept",
-            )
-
-    @staticmethod
-    def _refuse_shadow(key: str, name: str) -> None:
-        shadow = shadow_name(name)
-        if shadow in os.environ:
-            raise StateError(
-                f"The state record of {key!r} is hidden by an environment variable",
-                expected=f"the Variable {name!r} in Airflow's own database",
-                found=f"{shadow} in the environment, which Airflow reads first and cannot write",
-                remedy="remove it from the deployment's environment",
             )

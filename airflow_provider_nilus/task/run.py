@@ -37,14 +37,13 @@ class TaskRun:
 
         Args:
             context: Airflow's.
-            state_key: name of the state; None for `dag_id.task_id`, with the map index when the task is mapped.
+            state_key: name of the state; None for the default.
         """
         ti: Any = context["ti"]
         map_index = -1 if ti.map_index is None else ti.map_index
-        mapped = "" if map_index < 0 else f".{map_index}"
         start, end = data_interval(context)
         return cls(
-            state_key=state_key or f"{ti.dag_id}.{ti.task_id}{mapped}",
+            state_key=state_key or default_state_key(ti.dag_id, ti.task_id, map_index),
             dag_id=ti.dag_id,
             task_id=ti.task_id,
             map_index=map_index,
@@ -74,6 +73,16 @@ class RunOptions:
     first_try: int = 1
     environment: str | None = None
     python: str | None = None
+
+
+def default_state_key(dag_id: str, task_id: str, map_index: int = -1) -> str:
+    """Return the state key of a task that is given none: `dag_id.task_id`, with the map index when it is mapped.
+
+    Args:
+        dag_id, task_id: the task, or a task group.
+        map_index: -1 when it is not mapped.
+    """
+    return f"{dag_id}.{task_id}" if map_index < 0 else f"{dag_id}.{task_id}.{map_index}"
 
 
 def data_interval(context: Context) -> tuple[str | None, str | None]:

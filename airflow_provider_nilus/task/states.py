@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _RUNNING = frozenset({"running", "restarting"})
-_OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
+OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
+"""The states of a task instance that has ended."""
 
 
 def states(dag_id: str, task_id: str, map_index: int, run_ids: Iterable[str]) -> dict[str, str | None]:
@@ -68,4 +69,4 @@ def is_running(state: str | None) -> bool:
 
 def is_to_run_again(state: str | None) -> bool:
     """Tell whether a task instance that has once been over was cleared and has not begun again."""
-    return state not in _OVER | _RUNNING
+    return state not in OVER | _RUNNING

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.variable import PREFIX, shadow_name, variable_name
+from airflow_provider_nilus.state.variable import PREFIX, refuse_shadow, variable_name
 from airflow_provider_nilus.state.xcom import XCOM_KEY, read_value
+from airflow_provider_nilus.task.run import default_state_key
+from airflow_provider_nilus.task.states import OVER
 from nilus.errors import NilusError, StateError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-_OVER = ("success", "failed", "skipped", "removed", "upstream_failed")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Task:
     @property
     def key(self) -> str:
         """The state key it has by default."""
-        return f"{self.dag_id}.{self.task_id}" + ("" if self.map_index < 0 else f".{self.map_index}")
+        return default_state_key(self.dag_id, self.task_id, self.map_index)
 
 
 @dataclass(frozen=True)
@@ -187,14 +186,7 @@ def _write_variable(session: Session, name: str, record: Record) -> None:
     from airflow.models import Variable
     from sqlalchemy import select
 
-    shadow = shadow_name(name)
-    if shadow in os.environ:
-        raise StateError(
-            f"The state record of {record.key!r} is hidden by an environment variable",
-            expected=f"the Variable {name!r} in Airflow's own database",
-            found=f"{shadow} in the environment, which Airflow reads first and cannot write",
-            remedy="remove it from the deployment's environment",
-        )
+    refuse_shadow(record.key, name)
     variable = session.scalars(select(Variable).where(Variable.key == name)).one_or_none()
     if variable is None:
         variable = Variable(key=name)  # type: ignore[no-untyped-call]
@@ -225,7 +217,7 @@ def _newest_run(session: Session, task: Task) -> str:
         .order_by(DagRun.logical_date.desc())
     )
     found = [(run_id, None if state is None else str(state)) for run_id, state in session.execute(query)]
-    open_ = [run_id for run_id, state in found if state not in _OVER]
+    open_ = [run_id for run_id, state in found if state not in OVER]
     if open_ or not found:
         raise StateError(
             f"There is no XCom in which a record of {task.key!r} could be kept now",
