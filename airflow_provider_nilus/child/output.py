@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nilus.protocol.logs import SOURCE_LOGGER
+from nilus.values.secret_texts import LONGEST_SECRET, cut
 
 LINE_LIMIT = 1 << 16
 """Characters of one record that reach the log."""
@@ -28,7 +29,8 @@ FRAME_LIMIT = 1 << 21
 PROGRESS_SECONDS = 5.0
 """How often the state of a line that is written over and over (carriage return) is logged."""
 
-_HELD = LINE_LIMIT + (1 << 12)  # more than is shown, so that a secret at the cut is seen whole and masked
+# More of a line is held than is shown: what it ends with may be a part of a secret, which is not masked.
+_HELD = LINE_LIMIT + 2 * LONGEST_SECRET
 _TAIL_LINES = 20
 _TAIL_WIDTH = 500
 
@@ -154,10 +156,11 @@ class TaskLog:
             left_out: bytes that are missing at the end of `text`.
         """
         message = self._mask(clean(text))
-        left_out += len(message[LINE_LIMIT:].encode())
+        shown = min(LINE_LIMIT, max(len(message) - LONGEST_SECRET, 0)) if left_out else LINE_LIMIT
+        left_out += len(message[shown:].encode())
         if left_out:
-            message = f"{message[:LINE_LIMIT]} [… {left_out:,} bytes left out]"
-        self.tail.extend(one[:_TAIL_WIDTH] for one in message.splitlines()[-_TAIL_LINES:])
+            message = f"{message[:shown]} [… {left_out:,} bytes left out]"
+        self.tail.extend(cut(one, _TAIL_WIDTH) for one in message.splitlines()[-_TAIL_LINES:])
         standard = min(max(level // 10 * 10, logging.DEBUG), logging.CRITICAL)
         self._logger.handle(logging.LogRecord(name, standard, path, line, message, (), None))
 

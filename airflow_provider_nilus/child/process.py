@@ -23,6 +23,7 @@ from nilus.protocol.events import Event, Failed, Loaded, PackageRequest, Questio
 from nilus.protocol.job import Job
 from nilus.protocol.logs import SOURCE_LOGGER
 from nilus.protocol.process_group import MARKER_VARIABLE, kill_strays
+from nilus.values.secret_texts import LONGEST_SECRET, cut
 
 EVENT_LIMIT = 256 << 20
 """Bytes of the largest event that is accepted."""
@@ -232,7 +233,7 @@ class ChildProcess:
             raise ProcessError(
                 "The child process sent something that is not an event.",
                 expected="one JSON object a line, written by nilus.runtime",
-                found=self._mask(repr(line[:80])),
+                found=cut(self._mask(repr(line[:LONGEST_SECRET])), 80),
                 remedy="see to it that the source writes to no file descriptor it has not opened",
             ) from error
         if self._final is not None:

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 from airflow_provider_nilus.connections.resolution import ResolvedSink
 from nilus.errors import DestinationError, NilusError
-from nilus.values.redaction import blank
 from nilus.values.schemes import scheme_name
+from nilus.values.secret_texts import blank
 
 _TIMEOUT_SECONDS = 10
 

@@ -40,7 +40,7 @@ class LakehouseHook(NilusHook):
         from airflow_provider_nilus.connections.forms import one_line
         from airflow_provider_nilus.connections.lakehouse import namespaces
         from nilus.errors import NilusError
-        from nilus.values.redaction import blank
+        from nilus.values.secret_texts import blank
 
         try:
             sink = self._sinks().resolve(f"dataos://{self.nilus_conn_id}")

@@ -203,7 +203,7 @@ class RepositoryAccess:
             ) from None
 
     def _hide(self, credentials: Credentials) -> Credentials:
-        self.mask(*credentials.tokens(), *credentials.hidden, *credentials.basic_authorizations())
+        self.mask(*credentials.secrets())
         return credentials
 
 

@@ -1,42 +1,13 @@
-"""Which texts of a run are secret, the forms in which they may turn up, and how Airflow is told of them."""
+"""Which texts of a run are secret, and how Airflow is told of them."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from nilus.workflow.models import Workflow
-
-
-def forms(secret: str) -> Iterator[str]:
-    """Yield the forms of a secret; nothing for an empty one.
-
-    They are: as it is, URL-encoded both ways, in base64, escaped as Python and JSON write it inside quotes, and, for
-    one of several lines (a private key), each line: a log is masked line by line.
-    """
-    if not secret:
-        return
-    lines = [line.strip() for line in secret.splitlines()]
-    seen: set[str] = set()
-    for form in (
-        secret,
-        quote(secret, safe=""),
-        quote_plus(secret),
-        base64.b64encode(secret.encode()).decode(),
-        base64.urlsafe_b64encode(secret.encode()).decode(),
-        repr(secret)[1:-1],
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        *(lines if len(lines) > 1 else ()),
-    ):
-        if form and form not in seen:
-            seen.add(form)
-            yield form
 
 
 def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
@@ -64,6 +35,8 @@ def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
 def hide(*secrets: str) -> None:
     """Have Airflow hide the secrets, in all their forms, wherever they turn up."""
     from airflow.sdk.log import mask_secret
+
+    from nilus.values.secret_texts import forms
 
     for secret in secrets:
         for form in forms(secret):

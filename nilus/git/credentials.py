@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from urllib.parse import quote
 
 from nilus.errors import RepositoryError
 from nilus.git.repository_url import RepositoryUrl
@@ -104,11 +103,8 @@ class Credentials:
         return f"no credential, for {self.origin} has neither password nor token" if self.origin else "no credential"
 
     def secrets(self) -> list[str]:
-        """Return every spelling of a secret that might turn up in a text, longest first."""
-        found = set()
-        for secret in filter(None, [*self.tokens(), *self.hidden]):
-            found |= {secret, quote(secret), quote(secret, safe=""), base64.b64encode(secret.encode()).decode()}
-        return sorted(found.union(self.basic_authorizations()), key=len, reverse=True)
+        """Return the texts that no message may show."""
+        return [*self.tokens(), *self.hidden, *self.basic_authorizations()]
 
     def tokens(self) -> list[str]:
         """Return the passwords and tokens as they are."""

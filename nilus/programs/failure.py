@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nilus.errors import NilusError
-from nilus.values.redaction import blank
+from nilus.values.secret_texts import blank, cut, cut_middle
 
 _FIRST_LINES = 5
 _LAST_LINES = 20
@@ -81,9 +81,9 @@ def quote_output(text: str, secrets: Iterable[str], *, starts: re.Pattern[str] |
     """
     text = _USER_INFO.sub("***@", blank(text, secrets))
     lines = ["".join(c if c.isprintable() else " " for c in line).rstrip() for line in text.splitlines()]
-    lines = [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in lines if line]
+    lines = [cut(line, _LONGEST_LINE, "...") for line in lines if line]
     if starts is not None:
         lines = lines[next((number for number, line in enumerate(lines) if starts.match(line)), 0) :]
     if len(lines) > _FIRST_LINES + _LAST_LINES:
         lines[_FIRST_LINES:-_LAST_LINES] = ["..."]
-    return "\n".join(lines)[-_MAX_CHARACTERS:]
+    return cut_middle("\n".join(lines), _MAX_CHARACTERS, "\n...\n")

@@ -65,6 +65,8 @@ def _answer(line: bytes) -> dict[str, Any]:
         answer = None
     if not isinstance(answer, dict):
         raise ProcessError(
-            "The task's answer cannot be read.", expected="one JSON object on one line", found=repr(line[:80])
+            "The task's answer cannot be read.",
+            expected="one JSON object on one line",
+            found=f"{len(line)} bytes that are none",
         )
     return answer

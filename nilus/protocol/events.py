@@ -144,7 +144,7 @@ def decode(line: bytes) -> Event:
     document = json.loads(line)
     cls = _KINDS.get(document.pop("event", None))
     if cls is None:
-        raise ValueError(f"expected one of the events {', '.join(_KINDS)}, found {line[:80]!r}")
+        raise ValueError(f"expected one of the events {', '.join(_KINDS)}")
     return cls(**document)
 
 

@@ -15,6 +15,8 @@ import threading
 from io import TextIOWrapper
 from typing import Any, TextIO
 
+from nilus.values.secret_texts import cut_middle
+
 SOURCE_LOGGER = "nilus.source"
 """The logger's name for what a source writes without a logger."""
 
@@ -111,10 +113,7 @@ def _line_stream(fd: int) -> TextIOWrapper:
 
 
 def _shorten(text: str) -> str:
-    if len(text) <= MESSAGE_LIMIT:
-        return text
-    half = MESSAGE_LIMIT // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"
+    return cut_middle(text, MESSAGE_LIMIT, f"\n[… {len(text) - MESSAGE_LIMIT:,} characters left out …]\n")
 
 
 def _keep_on_basic_config(handler: logging.Handler) -> None:

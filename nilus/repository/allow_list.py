@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from nilus.errors import RepositoryError
 from nilus.git.repository_url import DEFAULT_PORTS, KNOWN_PROTOCOLS, RepositoryUrl
+from nilus.values.secret_texts import cut
 
 _EVERYTHING = ("*", "**")
 _SHOWN = 10
@@ -77,7 +78,7 @@ def _normalise(text: str) -> tuple[str, str]:
     raise RepositoryError(
         "The setting allowed_repositories has something in it that is no pattern for addresses.",
         expected="such as https://host/organisation/*, git@host:organisation/*, ssh://user@host/** or file:///srv/git/**",
-        found=repr(text[:200]),
+        found=repr(cut(text, 200)),
         remedy="Correct the setting.",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nilus.cache import file_tree
 from nilus.errors import RepositoryError
 from nilus.git import repository_url
+from nilus.values.secret_texts import cut
 
 if TYPE_CHECKING:
     from nilus.repository.fetch import Checkout
@@ -62,7 +63,7 @@ def _check(base_dir: str) -> None:
     elif ".." in PurePosixPath(base_dir).parts:
         problem = "'..'"
     elif file_tree.is_too_long(base_dir):
-        base_dir = f"{base_dir[:80]}…"
+        base_dir = cut(base_dir, 80)
         problem = "a path that is too long"
     if problem:
         raise _base_dir_error(base_dir, problem)

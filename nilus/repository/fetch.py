@@ -21,6 +21,7 @@ from nilus.programs.deadline import Deadline
 from nilus.repository import allow_list
 from nilus.repository.signatures import TrustedKeys
 from nilus.repository.work_tree import WorkTreeRequest, materialise
+from nilus.values.secret_texts import cut
 
 _log = logging.getLogger("nilus.repository")
 
@@ -236,7 +237,7 @@ def _checked_commit(text: str | None) -> str | None:
         raise RepositoryError(
             "The expected commit is not a full hash.",
             expected="40 hexadecimal digits",
-            found=repr(text[:100]),
+            found=repr(cut(text, 100)),
             remedy="Write all of the commit's digits: git rev-parse <ref> prints them.",
         )
     return commit

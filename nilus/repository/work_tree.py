@@ -15,6 +15,7 @@ from nilus.errors import RepositoryError
 from nilus.git.commands import Git
 from nilus.repository import signatures, submodules
 from nilus.repository.signatures import TrustedKeys
+from nilus.values.secret_texts import cut
 
 _log = logging.getLogger("nilus.repository")
 
@@ -159,7 +160,7 @@ def _refuse_long_paths(paths: list[str], commit: str) -> None:
             raise RepositoryError(
                 f"The commit {commit} holds a path that is too long.",
                 expected=f"{file_tree.LONGEST_PATH} bytes at most, and {file_tree.LONGEST_NAME} for one name in it",
-                found=f"{len(os.fsencode(path))} bytes: {path[:80]!r}…",
+                found=f"{len(os.fsencode(path))} bytes: {cut(path, 80)!r}",
                 remedy="Shorten it in the repository.",
             )
 

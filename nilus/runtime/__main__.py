@@ -27,6 +27,7 @@ from nilus.protocol.channel import Channel
 from nilus.protocol.events import Failed, Loaded
 from nilus.protocol.job import Job
 from nilus.runtime.watchdog import Watchdog
+from nilus.values.secret_texts import cut, cut_middle
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit code after SIGTERM, as shells write it."""
@@ -145,7 +146,7 @@ def _text(error: BaseException) -> str:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else f"{text[:_TEXT_LIMIT]} […]"
+    return cut(text, _TEXT_LIMIT, "[…]")
 
 
 def _traceback(error: BaseException) -> str:
@@ -153,10 +154,7 @@ def _traceback(error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
     except Exception:  # noqa: BLE001 - the source's own __str__ and __repr__
         text = f"The traceback of {type(error).__qualname__} cannot be formatted."
-    if len(text) <= _TRACEBACK_LIMIT:
-        return text
-    half = _TRACEBACK_LIMIT // 2
-    return f"{text[:half]}\n[…]\n{text[-half:]}"
+    return cut_middle(text, _TRACEBACK_LIMIT)
 
 
 def _leave(watchdog: Watchdog, code: int) -> NoReturn:

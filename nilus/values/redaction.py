@@ -7,11 +7,11 @@ does no harm, a display that kept half a password does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-HIDDEN = "***"
+from nilus.values.secret_texts import HIDDEN, cut
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
 _FILE_SCHEMES = frozenset({"duckdb", "sqlite", "file"})
@@ -78,13 +78,6 @@ def redact_address(address: str) -> str:
     return _redact(str(address), _ENCODED_LEVELS)
 
 
-def blank(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with every secret replaced by `***`, the longest first: one may be a part of another."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return text
-
-
 def looks_secret(key: str) -> bool:
     """Say whether the value of a parameter of this name is probably a secret (`api_token`, `PWD`, `accessKey` …)."""
     words = [word.lower() for word in _WORD.findall(key)]
@@ -111,8 +104,7 @@ def without_parameter(rule: str) -> str:
 def redact_value(value: object) -> str:
     """Return a value as it may be quoted in a message: redacted, shortened, containers by their kind only."""
     if isinstance(value, str):
-        text = redact_address(value)
-        return repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…")
+        return repr(cut(redact_address(value), _SHOWN_LENGTH))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nilus.errors import DependencyError
 from nilus.values.redaction import redact_address
+from nilus.values.secret_texts import cut
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _LONG_OPTION = re.compile(r"([^\s=]+)(?:\s*=\s*|\s+)?(.*)")
@@ -124,5 +125,4 @@ def split_requirement(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 def redact_part(text: str) -> str:
     """Return a part of a line as it may be quoted: without credentials, not too long."""
-    redacted = redact_address(text)
-    return redacted if len(redacted) <= _LONGEST_SHOWN else redacted[:_LONGEST_SHOWN] + "…"
+    return cut(redact_address(text), _LONGEST_SHOWN)

@@ -24,9 +24,9 @@ from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import DestinationError, NilusError, SourceError
-from nilus.values.redaction import blank
+from nilus.values.secret_texts import blank, cut
 
-_MESSAGE_LIMIT = 2_000
+_MESSAGE_LIMIT = 4_000
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ def _remedy(*, retryable: bool, is_job: bool) -> str:
 
 def _without_secrets(error: NilusError, secrets: Sequence[str]) -> NilusError:
     return type(error)(
-        blank(error.message, secrets),
+        cut(blank(error.message, secrets), _MESSAGE_LIMIT),
         expected=blank(error.expected, secrets),
         found=blank(error.found, secrets),
         remedy=error.remedy,
@@ -303,8 +303,8 @@ def _without_secrets(error: NilusError, secrets: Sequence[str]) -> NilusError:
 
 
 def _message(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__)[:_MESSAGE_LIMIT]
+    return str(error).strip() or type(error).__name__
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip()[:_MESSAGE_LIMIT]}"
+    return f"{type(error).__name__}: {str(error).strip()}"

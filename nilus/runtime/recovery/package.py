@@ -24,6 +24,7 @@ from dlt.common.storages import LoadStorage, PackageStorage
 from nilus.errors import StateError
 from nilus.protocol.job import Job, Run
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.values.secret_texts import cut
 
 FORMAT = 1
 
@@ -88,7 +89,7 @@ class Package:
             raise StateError(
                 "A package in the package store cannot be used",
                 expected=f"a manifest of format {FORMAT}",
-                found=str(problem)[:200],
+                found=cut(str(problem), 200),
                 remedy="another version of this provider wrote it, or somebody changed it: load it with that version, "
                 "or remove it to extract again",
             ) from None

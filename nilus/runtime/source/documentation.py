@@ -9,6 +9,7 @@ from typing import Any
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Described
 from nilus.runtime.source.class_finder import FoundClass
+from nilus.values.secret_texts import cut
 
 LIMIT: int = 3_000
 """Characters; of a rendered field Airflow keeps 4,096 unless told otherwise."""
@@ -30,6 +31,7 @@ def docstring(cls: type) -> str:
     for holder in (cls, sys.modules.get(cls.__module__), own):
         text = getattr(holder, "__doc__", None)
         if isinstance(text, str) and text.strip():
-            clean = inspect.cleandoc(text)
-            return clean if len(clean) <= LIMIT else f"{clean[: LIMIT - 2].rstrip()} …"
+            # Without control characters: it is shown in a terminal and in a browser.
+            clean = "".join(c for c in inspect.cleandoc(text) if c.isprintable() or c in "\n\t")
+            return cut(clean, LIMIT - 1)
     return ""

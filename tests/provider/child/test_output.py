@@ -267,6 +267,16 @@ def test_a_character_the_cut_goes_through_is_left_out_whole():
     assert int(note.split()[0].replace(",", "")) + len(kept.encode()) in range(len(data) - 4, len(data))
 
 
+def test_no_part_of_a_secret_is_shown_where_a_line_full_of_secrets_is_cut():
+    secret = "Xk7second-WqZ8first-Qx9thirdpart"
+    logger, seen = logging.Logger("x"), []
+    logger.addFilter(lambda record: seen.append(record.getMessage()) or False)
+    stream = OutputStream(TaskLog(logger, lambda text: text.replace(secret, "***")), b"\x1eframe", is_error=False)
+    stream.feed(f"{secret},".encode() * 10_000 + b"\n")
+    (text,) = seen
+    assert set(text.partition(" [… ")[0]) == {"*", ","}
+
+
 def test_a_torn_frame_is_shown_as_it_came():
     logger, seen = logging.Logger("x"), []
     logger.addFilter(lambda record: seen.append((record.levelname, record.getMessage())) or False)

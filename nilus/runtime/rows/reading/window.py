@@ -17,6 +17,7 @@ from nilus.errors import SourceError
 from nilus.runtime.engine.internals.steps import ItemTransform, SupportsPipe
 from nilus.runtime.rows.reading.key_column import KeyColumn, is_none
 from nilus.runtime.rows.steps.frames import is_frame
+from nilus.values.secret_texts import cut
 
 _DATE_LENGTH = len("2026-01-31")
 _SHOWN_LENGTH = 40
@@ -89,7 +90,7 @@ class Bounds:
                 return date.fromisoformat(text)
             return datetime.fromisoformat(text)
         except ValueError:
-            raise self._no_instant(f"the text {text[:_SHOWN_LENGTH]!r}") from None
+            raise self._no_instant(f"the text {cut(text, _SHOWN_LENGTH)!r}") from None
 
     def _days(self) -> tuple[date | None, date | None]:
         """Return the ends as days.
