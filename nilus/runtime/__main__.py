@@ -49,7 +49,7 @@ def main() -> NoReturn:
     os.set_inheritable(arguments.events_fd, False)
     watchdog.start()
     logs.open_streams()
-    faulthandler.enable()
+    _dump_python_stack_on_crash()
     channel = Channel(arguments.events_fd, watchdog.line)
     code = 1
     try:
@@ -83,6 +83,14 @@ def _take_stdin() -> int:
     os.close(empty)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     return private
+
+
+def _dump_python_stack_on_crash() -> None:
+    """Have a crash print the Python stack alone: the stack of C that Python 3.14 adds fills the log's last lines."""
+    if sys.version_info >= (3, 14):
+        faulthandler.enable(c_stack=False)
+    else:
+        faulthandler.enable()
 
 
 def _end_on_sigterm(watchdog: Watchdog) -> None:

@@ -29,7 +29,8 @@ def docstring(cls: type) -> str:
     """
     own: Any = cls.__dict__.get("nilus_source")
     for holder in (cls, sys.modules.get(cls.__module__), own):
-        text = getattr(holder, "__doc__", None)
+        # From Python 3.13 on None has a docstring.
+        text = None if holder is None else holder.__doc__
         if isinstance(text, str) and text.strip():
             # Without control characters: it is shown in a terminal and in a browser.
             clean = "".join(c for c in inspect.cleandoc(text) if c.isprintable() or c in "\n\t")

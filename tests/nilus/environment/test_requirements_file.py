@@ -253,7 +253,9 @@ def archives(source: Any) -> Path:
 def test_a_trusted_repository_may_name_addresses(line: str, text: str, source: Any, archives: Path) -> None:
     found = parse(source, f"{line}\n", allow_direct=True)
 
-    assert [one.text for one in found.wanted] == [text.format(wheels=archives.as_uri())]
+    # Before packaging 26 there is no space before the @.
+    texts = [one.text.replace("@ ", " @ ").replace("  @ ", " @ ") for one in found.wanted]
+    assert texts == [text.format(wheels=archives.as_uri())]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse.filter import everything
+from nilus.runtime.sinks.lakehouse.internals import look_at_all_manifests
 from nilus.runtime.sinks.lakehouse.layout import sort_columns
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ class Change:
         files = [file for _, files in replaced for file in files] + self.added
         if replaced:
             with transaction.update_snapshot(snapshot_properties=dict(summary)).overwrite() as snapshot:
-                # All manifests are to be looked at for the files that go; and whatever others add meanwhile is a
-                # conflict, since it may have to go too.
-                snapshot.delete_by_predicate(everything())
+                look_at_all_manifests(snapshot)
                 for original, _ in replaced:
                     snapshot.delete_data_file(original)
                 for file in files:
