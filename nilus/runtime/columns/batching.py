@@ -15,10 +15,13 @@ from typing import Final
 
 from dlt.extract import DltSource
 
+from nilus.runtime.columns.arrow_tables import filter_present_columns, fit_columns, mark_variants
 from nilus.runtime.columns.chunk_files import BoundedStorage, ColumnWriter, TableWriter
 from nilus.runtime.columns.column_normalizer import ColumnNormalizer
+from nilus.runtime.columns.lossless_conversions import lossless_conversions
 from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
-from nilus.runtime.engine.internals import stand_ins
+from nilus.runtime.columns.table_normalizer import TableNormalizer
+from nilus.runtime.engine.internals import arrow, stand_ins
 
 log = logging.getLogger("nilus")
 
@@ -53,6 +56,7 @@ def batching(
     if mode == OFF:
         own = table_writer is not TableWriter
         with (
+            _no_value_changed(),
             stand_ins.as_writer(table_writer) if own else nullcontext(),
             stand_ins.as_item_iterator(RowListIterator),
         ):
@@ -63,6 +67,7 @@ def batching(
     iterator = type("SourceRowLists", (RowListIterator,), settings)
     with ExitStack() as stack:
         stack.enter_context(_seldom_collected())
+        stack.enter_context(_no_value_changed())
         stack.enter_context(stand_ins.as_item_iterator(iterator))
         if by_column:
             stack.enter_context(stand_ins.as_row_storage(BoundedStorage))
@@ -71,6 +76,21 @@ def batching(
             stack.enter_context(stand_ins.as_writer(table_writer))
         else:
             log.info("Rows are normalized one by one: load files are %s, not parquet", file_format or "of dlt's choice")
+        yield
+
+
+@contextmanager
+def _no_value_changed() -> Iterator[None]:
+    """Let no value change on its way into a column that exists, for the time of the block."""
+    with (
+        lossless_conversions(),
+        arrow.as_table_normalizer(TableNormalizer),
+        arrow.as_extractor(
+            write_items=fit_columns,
+            _apply_contract_filters=filter_present_columns,
+            _compute_tables=mark_variants,
+        ),
+    ):
         yield
 
 

@@ -76,6 +76,8 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
         "data_writer": {
             "disable_compression": True,
             "buffer_max_items": job.source.page_size,
+            # Tables of one resource need not all have the same columns.
+            "arrow_concat_promote_options": "default",
         },
         "extract": {
             "workers": job.source.extract_parallelism,

@@ -25,27 +25,28 @@ __all__ = [
     "as_row_storage",
     "as_writer",
     "is_json_orjson",
+    "replace_attribute",
 ]
 
 
 @contextmanager
 def as_item_iterator(kind: type[PipeIterator]) -> Iterator[None]:
     """Let dlt go through the items of resources by this class."""
-    with _attribute(extract, "PipeIterator", kind):
+    with replace_attribute(extract, "PipeIterator", kind):
         yield
 
 
 @contextmanager
 def as_row_storage(kind: type[ExtractorItemStorage]) -> Iterator[None]:
     """Let dlt keep extracted rows by this class."""
-    with _attribute(storage, "ExtractorItemStorage", kind):
+    with replace_attribute(storage, "ExtractorItemStorage", kind):
         yield
 
 
 @contextmanager
 def as_row_normalizer(kind: type[JsonLItemsNormalizer]) -> Iterator[None]:
     """Let dlt normalize extracted rows by this class."""
-    with _attribute(worker, "JsonLItemsNormalizer", kind):
+    with replace_attribute(worker, "JsonLItemsNormalizer", kind):
         yield
 
 
@@ -69,7 +70,8 @@ def is_json_orjson() -> bool:
 
 
 @contextmanager
-def _attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+def replace_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give a class or module of dlt another attribute for the time of the block."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:

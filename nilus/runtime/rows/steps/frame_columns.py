@@ -17,6 +17,9 @@ from nilus.errors import SourceError
 from nilus.runtime.rows.steps import last_step
 from nilus.runtime.rows.steps.frames import as_arrow, is_frame
 
+WRITTEN_AS_JSON = b"nilus.json"
+"""Metadata of a field whose texts are JSON that was made here."""
+
 
 def apply(source: DltSource, hints: Mapping[str, str], *, keeps_nested: bool, is_csv: bool) -> None:
     """Let columns of tables be written as those of rows are, in place.
@@ -96,7 +99,8 @@ class FrameColumns:
             if _is_text(field.type):
                 continue
             values = self._texts(table.column(index), field)
-            table = table.set_column(index, pa.field(field.name, pa.string(), nullable=True), values)
+            written = pa.field(field.name, pa.string(), nullable=True, metadata={WRITTEN_AS_JSON: b""})
+            table = table.set_column(index, written, values)
         return table
 
     def _texts(self, column: Any, field: Any) -> Any:
