@@ -25,10 +25,7 @@ LEFT_OUT = (
     "tests/provider/state/model",
     "tests/stories/docs",
     "tests/stories/recovery/test_confirm.py",
-    "tests/stories/recovery/test_kill_databases.py",
-    "tests/stories/recovery/test_kill_files.py",
-    "tests/stories/recovery/test_kill_matrix.py",
-    "tests/stories/recovery/test_lakehouse_kills.py",
+    "tests/stories/recovery/test_kills.py",
 )
 
 

@@ -15,7 +15,7 @@ _ROOT = isolation.prepare_environment()
 _STACK = ExitStack()
 _LONGEST = (
     "tests/nilus/runtime/columns/test_generated_resources.py",
-    "tests/stories/recovery/test_kill_matrix.py",
+    "tests/stories/recovery/test_kills.py",
     "tests/nilus/runtime/sinks/types/test_type_table.py",
 )
 """Files that begin first, so that no process works on one of them alone at the end."""

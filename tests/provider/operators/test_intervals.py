@@ -90,9 +90,15 @@ ZERO_WIDTH = dt.datetime(2026, 3, 29, tzinfo=UTC)
     "run",
     [
         {"run_type": "scheduled", "logical_date": ZERO_WIDTH},
-        {"run_type": "manual", "logical_date": None, "data_interval": None},
+        pytest.param(
+            {"run_type": "manual", "logical_date": None, "data_interval": None},
+            marks=pytest.mark.soak,
+        ),
         {"run_type": "asset_triggered", "logical_date": None, "data_interval": None},
-        {"run_type": "manual", "logical_date": ZERO_WIDTH, "data_interval": (ZERO_WIDTH, ZERO_WIDTH)},
+        pytest.param(
+            {"run_type": "manual", "logical_date": ZERO_WIDTH, "data_interval": (ZERO_WIDTH, ZERO_WIDTH)},
+            marks=pytest.mark.soak,
+        ),
     ],
     ids=["zero width", "manual without a date", "asset-triggered", "manual of zero width"],
 )

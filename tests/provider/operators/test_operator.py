@@ -73,7 +73,7 @@ sink:
 """
 
 
-@pytest.mark.parametrize("form", ["file", "text", "dict"])
+@pytest.mark.parametrize("form", ["file", *(pytest.param(form, marks=pytest.mark.soak) for form in ("text", "dict"))])
 def test_a_workflow_is_a_file_beside_the_dag_a_text_or_a_dict_and_arguments_override_it_key_by_key(
     form, run_dag, deployment, git_repo, tmp_path
 ):

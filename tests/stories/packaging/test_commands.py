@@ -83,7 +83,7 @@ def test_nothing_is_done_when_nothing_has_changed(bare: Path) -> None:
 
 
 def test_every_command_but_clean_installs_first(checkout: Path) -> None:
-    for target in ("demo", "test", "soak", "lint", "format", "bench", "pins"):
+    for target in ("demo", "test", "coverage", "soak", "lint", "format", "bench", "pins"):
         run = _make(checkout, "--dry-run", "--always-make", target)
         assert run.returncode == 0, run.stderr
         assert "uv pip sync" in run.stdout, target

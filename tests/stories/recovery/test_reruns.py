@@ -25,6 +25,7 @@ def test_append_on_a_rerun_leaves_what_was_loaded(make_world):
     assert len(world.query("SELECT id FROM raw.items")) == 200
 
 
+@pytest.mark.soak
 def test_an_older_run_again_is_refused_and_nothing_is_touched(make_world):
     world = make_world("duckdb")
     world.run("a", 100)
@@ -45,7 +46,7 @@ def test_rewind_removes_the_later_runs_and_goes_on_from_the_older_one(make_world
     assert record.version == 4
 
 
-@pytest.mark.parametrize("order", [("b", "c"), ("c", "b")])
+@pytest.mark.parametrize("order", [pytest.param(("b", "c"), marks=pytest.mark.soak), ("c", "b")])
 def test_cleared_runs_give_the_right_rows_whatever_order_they_come_back_in(order, make_world):
     world = make_world("duckdb")
     for run_id, rows in (("a", 100), ("b", 150), ("c", 180)):
@@ -57,6 +58,7 @@ def test_cleared_runs_give_the_right_rows_whatever_order_they_come_back_in(order
     world.check(190)
 
 
+@pytest.mark.soak
 def test_a_rerun_that_dies_in_the_load_is_made_good_by_its_retry(make_world):
     world = make_world("duckdb")
     world.run("a", 120)
@@ -66,7 +68,7 @@ def test_a_rerun_that_dies_in_the_load_is_made_good_by_its_retry(make_world):
     world.check(200)
 
 
-@pytest.mark.parametrize("sink", ["duckdb", "files"])
+@pytest.mark.parametrize("sink", [pytest.param("duckdb", marks=pytest.mark.soak), "files"])
 def test_a_rerun_that_dies_before_its_record_is_written_is_made_good_by_the_next_run(sink, make_world):
     """Its state is the one that the destination held of the try before, and has to come with the new load as well."""
     world = make_world(sink)
@@ -97,6 +99,7 @@ def test_a_record_that_was_lost_after_several_runs_stops_the_next_one_with_the_r
     assert world.tables() == world.truth(150)
 
 
+@pytest.mark.soak
 def test_a_record_restored_from_a_backup_stops_the_next_run(make_world):
     world = make_world("duckdb")
     world.run("a", 100)
@@ -109,7 +112,7 @@ def test_a_record_restored_from_a_backup_stops_the_next_run(make_world):
     assert world.tables() == world.truth(150)
 
 
-@pytest.mark.parametrize("sink", ["duckdb", "postgres"])
+@pytest.mark.parametrize("sink", [pytest.param("duckdb", marks=pytest.mark.soak), "postgres"])
 def test_a_run_that_meets_a_live_one_fails_before_it_loads_and_may_be_tried_again(sink, make_world):
     world = make_world(sink)
     world.run("a", 120)
@@ -138,6 +141,7 @@ def test_a_run_without_state_replaces_only_its_own_rows_when_it_runs_again(make_
     assert world.store.read("d.t").version == 0
 
 
+@pytest.mark.soak
 def test_what_a_dead_run_without_state_left_half_loaded_is_removed_by_the_next_one(make_world):
     world = make_world("duckdb")
     world.killed("a", 100, source=PLAIN, kill_at="second_job_done")

@@ -62,6 +62,7 @@ def test_reset_forgets_the_record_and_the_next_run_removes_the_rows_and_loads_th
     numbers.holds(35)
 
 
+@pytest.mark.soak
 def test_reset_that_keeps_rows_accounts_for_them_and_loads_from_nothing(numbers, dag, verb):
     numbers.run(dag, 1, 10)
     _delete("d.load")

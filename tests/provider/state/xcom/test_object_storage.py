@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from airflow_provider_nilus.state.commands.definition import main
 
 
@@ -32,6 +34,7 @@ def test_records_are_kept_below_a_path_and_a_lost_object_is_noticed(numbers, obj
     numbers.holds(40)
 
 
+@pytest.mark.soak
 def test_records_are_kept_in_a_bucket(numbers, object_storage, s3, monkeypatch, capsys):
     bucket = s3.create_bucket()
     extra = {"endpoint_url": s3.endpoint, "region_name": s3.region}

@@ -54,6 +54,7 @@ def test_an_older_run_again_is_refused_and_its_rows_stay(numbers, dag):
     numbers.holds(50)
 
 
+@pytest.mark.soak
 def test_rewind_takes_later_runs_back_and_the_next_run_goes_on_from_the_older_one(numbers):
     dag = numbers.dag(state="xcom", on_rerun="rewind")
     for day, upto in ((1, 10), (2, 20), (3, 30)):

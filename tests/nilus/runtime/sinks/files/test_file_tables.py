@@ -157,7 +157,8 @@ def test_a_new_column_is_in_the_files_from_then_on_and_another_type_beside_the_o
 
 
 @pytest.mark.parametrize(
-    ("place", "query"), [("file", ""), ("file", DELTA), ("s3", ""), pytest.param("s3", DELTA, marks=pytest.mark.soak)]
+    ("place", "query"),
+    [("file", ""), ("file", DELTA), *(pytest.param("s3", query, marks=pytest.mark.soak) for query in ("", DELTA))],
 )
 def test_replaced_tables_hold_the_rows_of_the_last_run_child_tables_included(place, query, make_runner):
     run = make_runner(place, query)

@@ -79,7 +79,7 @@ def make_lake(lake, request, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("kind", ["postgres", "rest", "glue"])
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=pytest.mark.soak), "rest", "glue"])
 def test_every_catalog_takes_every_way_of_writing_and_shows_it_to_others(kind, make_lake, rows):
     lake = make_lake(kind)
     schema = f"raw_{kind}_{lake.runner.folder.name[-20:]}".lower()
