@@ -25,7 +25,7 @@ from lake_reader import LakeReader
 from airflow_provider_nilus.child.process import ChildProcess
 from airflow_provider_nilus.state.package_store import PackageStore
 from airflow_provider_nilus.state.record import Record
-from airflow_provider_nilus.state.record_session import Turn
+from airflow_provider_nilus.state.record_session import RecordSession
 from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.environment import Environment
 from nilus.errors import NilusError
@@ -99,7 +99,7 @@ class World:
         self.tries[run_id] += 1
         if kill_at or kill_after is not None:
             self.note(f"{self.environ.get('NILUS_KILL_WHO', 'child')}|{kill_at or 'random time'}")
-        turn = Turn(
+        turn = RecordSession(
             self.store,
             "d.t",
             run_id=run_id,
@@ -144,7 +144,7 @@ class World:
             turn.commit(loaded)
             if self.packages is not None:
                 known = (*begun.known, *begun.replaces, *self.store.read("d.t").known_load_ids)
-                self.packages.settled({*loaded.load_ids, *known}, run=job.run)
+                self.packages.remove_settled({*loaded.load_ids, *known}, run=job.run)
         return loaded
 
     def killed(self, run_id: str, rows: int, **arguments: Any) -> None:
@@ -175,7 +175,9 @@ class World:
             time.sleep(0.01)
         shutil.rmtree(scratch)
 
-    def _child(self, job: Job, turn: Turn, rows: int, kill_at: str | None, kill_after: float | None) -> ChildProcess:
+    def _child(
+        self, job: Job, turn: RecordSession, rows: int, kill_at: str | None, kill_after: float | None
+    ) -> ChildProcess:
         environ = {
             **child_environ(os.environ, {}),
             **self.environ,
