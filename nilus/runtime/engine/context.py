@@ -16,10 +16,10 @@ from dlt.common.configuration.providers.dictionary import DictionaryProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.run_context import RunContext
-from dlt.extract.incremental.context import TimeIntervalContext
 
 from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
+from nilus.runtime.engine.internals.interval import external_interval
 from nilus.values.redaction import redact_value
 from nilus.values.spelling import did_you_mean
 
@@ -28,34 +28,44 @@ _NAMING_NAMES = ("SCHEMA_NAMING", "SCHEMA__NAMING")  # ingestr's spelling, and d
 _NAMINGS = ("default", "snake_case", "direct", "duck_case", "sql_ci_v1", "sql_cs_v1")
 
 
+class _Values(DictionaryProvider):
+    """A provider of the very dictionary it is given: what is changed in it later counts."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super(DictionaryProvider, self).__init__(values)
+
+
 class IsolatedRunContext(RunContext):
     """A dlt run context with a single configuration provider and all its folders in one scratch folder."""
 
     def __init__(self, run_dir: str, values: dict[str, Any]) -> None:
         super().__init__(run_dir)
         self._values = values
-        self._global_dir = run_dir
+        self._folder = run_dir
 
     def initial_providers(self) -> list[ConfigProvider]:
         """Return the one provider there is."""
-        provider = DictionaryProvider()
-        provider._config_doc = self._values
-        return [provider]
+        return [_Values(self._values)]
+
+    @property
+    def global_dir(self) -> str:
+        """The scratch folder, and not that of the machine's user."""
+        return self._folder
 
     @property
     def run_dir(self) -> str:
         """The scratch folder, whatever `DLT_PROJECT_DIR` says."""
-        return self._init_run_dir
+        return self._folder
 
     @property
     def local_dir(self) -> str:
         """The scratch folder, whatever `DLT_LOCAL_DIR` says."""
-        return self._init_run_dir
+        return self._folder
 
     @property
     def data_dir(self) -> str:
         """The scratch folder, whatever `DLT_DATA_DIR` says."""
-        return self._init_run_dir
+        return self._folder
 
 
 def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -173,8 +183,5 @@ def interval_context(start: datetime | None, end: datetime | None) -> Iterator[N
     It is there for incrementals that say `allow_external_schedulers=True`, and for `nilus.current.interval`.
     """
     interval = None if start is None or end is None else (start, end)
-    context = TimeIntervalContext(interval, allow_external_schedulers=False)
-    # Without one, dlt would look for it in the environment and in Airflow.
-    context._detect = lambda: None  # type: ignore[method-assign]
-    with Container().injectable_context(context):
+    with Container().injectable_context(external_interval(interval)):
         yield

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.exceptions import TerminalException
@@ -24,6 +23,7 @@ from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import DestinationError, NilusError, SourceError
+from nilus.runtime.engine.internals.tracebacks import table_being_written, was_writing_state
 from nilus.values.secret_texts import blank, cut
 
 _MESSAGE_LIMIT = 4_000
@@ -148,7 +148,7 @@ def _extract_error(errors: list[BaseException], checkout: Path, *, is_row_hidden
 
 def _unwritable(error: BaseException, errors: list[BaseException]) -> SourceError:
     """Return the error for what the source gave and dlt could not write: no code of the source was running then."""
-    if _frames(errors, "versioned_state.py"):
+    if was_writing_state(errors):
         return SourceError(
             f"The source's state cannot be kept: {_text(error)}",
             expected="values that are JSON, or datetime, date, time, Decimal or bytes",
@@ -162,26 +162,6 @@ def _unwritable(error: BaseException, errors: list[BaseException]) -> SourceErro
         found=type(error).__name__,
         remedy="convert the values before they are yielded",
     )
-
-
-def _frames(errors: list[BaseException], file: str) -> list[FrameType]:
-    """Return the frames the errors went through that belong to a file of that name."""
-    frames = [frame for error in errors for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return [frame for frame in frames if Path(frame.f_code.co_filename).name == file]
-
-
-def table_being_written(errors: list[BaseException]) -> str:
-    """Return the table whose rows were being written, or an empty string.
-
-    dlt's exceptions do not say; its writer is in the traceback.
-
-    Args:
-        errors: what `chain` returns.
-    """
-    for frame in _frames(errors, "buffered.py"):
-        template = getattr(frame.f_locals.get("self"), "file_name_template", "")
-        return Path(template).name.partition(".")[0]
-    return ""
 
 
 def _cursor_fault(error: BaseException) -> str:

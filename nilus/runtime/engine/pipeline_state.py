@@ -14,7 +14,8 @@ from typing import Any
 from dlt.common.json import json as dlt_json
 from dlt.common.pipeline import TPipelineState
 from dlt.extract import DltSource
-from dlt.pipeline.state_sync import force_state_extract
+
+from nilus.runtime.engine.internals.packages import force_state_extract
 
 log = logging.getLogger("nilus")
 

@@ -6,16 +6,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from dlt.common.runtime.collector_base import Collector
-
 from nilus.protocol.events import Progress
+from nilus.runtime.engine.internals.collector import NOT_TABLES, Collector, is_load, step_name
 
 INTERVAL_SECONDS = 5.0
-_NOT_TABLES = frozenset({"Resources", "Files", "Items", "Jobs"})
 
 
 class ProgressCollector(Collector):
-    """Counts rows and load jobs and reports them.
+    """Counts rows and load jobs and reports them. A subclass: `_start` and `_stop` are dlt's, abstract there.
 
     Args:
         report: called with a `Progress` at most every `interval` seconds, and once at the end of a step that took
@@ -56,7 +54,7 @@ class ProgressCollector(Collector):
             self._jobs_done += inc
             self._jobs_total = total if total is not None else self._jobs_total
             self._jobs_total += inc_total or 0
-        elif name not in _NOT_TABLES and not name.startswith("_dlt_"):
+        elif name not in NOT_TABLES and not name.startswith("_dlt_"):
             self._rows[name] += inc
         if self._clock() - self._reported_at >= self._interval:
             self._send()
@@ -78,10 +76,10 @@ class ProgressCollector(Collector):
         now = self._clock()
         self._reported_at = now
         seconds = max(now - self._started_at, 1e-9)
-        loading = self.step.startswith("Load")
+        loading = is_load(self.step)
         self._report(
             Progress(
-                step=self.step.split(" ", 1)[0].lower(),
+                step=step_name(self.step),
                 seconds=round(seconds, 1),
                 rows=dict(self._rows),
                 rows_per_second={name: round(rows / seconds, 1) for name, rows in self._rows.items()},

@@ -19,20 +19,14 @@ import dlt
 from dlt import Pipeline
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_write_disposition
-from dlt.common.storages import LoadStorage, PackageStorage
 
 from nilus.errors import StateError
 from nilus.protocol.job import Job, Run
+from nilus.runtime.engine.internals import packages
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.values.secret_texts import cut
 
 FORMAT = 1
-
-_SINGLE_FILES = (
-    PackageStorage.SCHEMA_FILE_NAME,
-    PackageStorage.SCHEMA_UPDATES_FILE_NAME,
-    PackageStorage.LOAD_PACKAGE_STATE_FILE_NAME,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +103,9 @@ def describe(
         source: file and class.
         state: plain, what the extraction started from.
     """
-    folder = Path(LoadStorage(False, [], pipeline._load_storage_config()).normalized_packages.storage.storage_path)
-    folder /= load_id
-    names = [name for name in _SINGLE_FILES if (folder / name).is_file()]
-    jobs = folder / PackageStorage.NEW_JOBS_FOLDER
+    folder = packages.package_folder(pipeline, load_id)
+    names = [name for name in packages.SINGLE_FILES if (folder / name).is_file()]
+    jobs = folder / packages.JOBS_FOLDER
     names += [f"{jobs.name}/{path.name}" for path in sorted(jobs.iterdir())]
     tables = pipeline.default_schema.tables
     package = Package(
@@ -197,15 +190,13 @@ def install(package: Package, folder: Path, pipeline: Pipeline) -> None:
             found=f"missing or changed: {', '.join(wrong[:5])}",
             remedy="restore it from a backup of the package store; or, if its source can be read again, remove it",
         )
-    storage = LoadStorage(True, [], pipeline._load_storage_config()).normalized_packages
-    storage.create_package(package.load_id)
-    target = Path(storage.storage.make_full_path(package.load_id))
+    target = packages.make_package_folder(pipeline, package.load_id)
     for name in package.files:
         shutil.move(folder / name, target / name)
-    schema = Schema.from_dict(json.loads((target / PackageStorage.SCHEMA_FILE_NAME).read_bytes()))
+    schema = Schema.from_dict(json.loads((target / packages.SCHEMA_FILE).read_bytes()))
     pipeline.schemas.save_schema(schema)
     with pipeline.managed_state():
-        pipeline._set_default_schema_name(schema)
+        pipeline.default_schema_name = schema.name  # type: ignore[assignment] # dlt declares None
 
 
 def digest(state: dict[str, Any]) -> str:
@@ -226,7 +217,7 @@ def _check_format(found: object) -> None:
 def _check_paths(files: dict[str, str]) -> None:
     for name in files:
         parts = PurePosixPath(name).parts
-        if name not in _SINGLE_FILES and (
-            len(parts) != 2 or parts[0] != PackageStorage.NEW_JOBS_FOLDER or parts[1] in (".", "..")
+        if name not in packages.SINGLE_FILES and (
+            len(parts) != 2 or parts[0] != packages.JOBS_FOLDER or parts[1] in (".", "..")
         ):
             raise ValueError(f"a file {name!r}")

@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dlt.common.storages.load_package import create_load_id
-
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import PackageRequest
 from nilus.protocol.job import Job
+from nilus.runtime.engine.internals.packages import create_load_id
 from nilus.runtime.recovery import adoption, settle
 from nilus.runtime.recovery.journal import Entry, Journal
 from nilus.runtime.recovery.package import Package
