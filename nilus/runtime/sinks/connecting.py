@@ -30,7 +30,7 @@ def job_client(sink: Sink) -> Any:
     schema = Schema("nilus")
     configuration: Any = destination.spec()
     if isinstance(configuration, DestinationClientDwhConfiguration):
-        configuration = configuration._bind_dataset_name(dataset_name=sink.spec.dataset)
+        configuration.dataset_name = sink.spec.dataset
     return destination.client(schema, configuration)
 
 

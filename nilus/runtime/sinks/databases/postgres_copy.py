@@ -21,7 +21,10 @@ _SENT_AT_ONCE = 1 << 18
 
 
 class CopyJob(RunnableLoadJob, HasFollowupJobs):
-    """Copies a parquet file, in one transaction."""
+    """Copies a parquet file, in one transaction.
+
+    A subclass: `_job_client` and `_file_path` are dlt's.
+    """
 
     def run(self) -> None:
         """Copy the file; called by dlt.
@@ -66,7 +69,10 @@ class JsonbTypes(PostgresTypeMapper):
 
 
 class PostgresDestination(postgres):
-    """dlt's factory, with that client."""
+    """dlt's factory, with that client.
+
+    A subclass: `_raw_capabilities` stands in for dlt's.
+    """
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         capabilities = super()._raw_capabilities()

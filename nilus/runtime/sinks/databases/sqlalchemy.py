@@ -141,7 +141,10 @@ def _index_of(statement: str) -> str | None:
 
 
 class _Client(SqlalchemyClient):
-    """Makes databases whose texts are compared as they are, and the indexes that merges need."""
+    """Makes databases whose texts are compared as they are, and the indexes that merges need.
+
+    A subclass: `_ensure_transaction` is dlt's.
+    """
 
     def create_dataset(self) -> None:
         if self.dialect_name != "mysql":
@@ -171,6 +174,7 @@ class _Client(SqlalchemyClient):
 
 
 class _JobClient(SqlalchemyJobClient):
+    # A subclass: `_to_table_object` is dlt's, and `_create_merge_followup_jobs` stands in for dlt's.
     sql_client: _Client
 
     def __init__(

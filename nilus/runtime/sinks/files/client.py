@@ -50,6 +50,7 @@ class FileLoadJob(FilesystemLoadJob):
     """Brings one file of a load to its place, or to the load's own folder if its table is replaced.
 
     On a local disk a file appears by rename; in an object store it appears when it is complete.
+    A subclass: `_job_client`, `_file_path`, `_load_id` and `_load_table` are dlt's.
     """
 
     def run(self) -> None:
@@ -74,7 +75,10 @@ class FileLoadJob(FilesystemLoadJob):
 
 
 class FilesClient(FilesystemClient):
-    """dlt's client, with replacing put off until the load is complete."""
+    """dlt's client, with replacing put off until the load is complete.
+
+    A subclass: `_delete_file` is dlt's, and `_write_to_json_file` stands in for dlt's.
+    """
 
     _in_staging = False
 
@@ -177,7 +181,7 @@ class FilesClient(FilesystemClient):
             if path != manifest and place.split(self.pathlib.sep)[0] not in outdated:
                 self.move(path, self.pathlib.join(self.dataset_path, place))
         for path in old:
-            self._delete_file(path)
+            self.delete_file(path)
         self.forget(load_id)
 
     def forget(self, load_id: str) -> None:
@@ -187,13 +191,13 @@ class FilesClient(FilesystemClient):
             manifest = self.pathlib.join(folder, _REPLACES)
             for path in self.files_below(folder):
                 if path != manifest:
-                    self._delete_file(path)
+                    self.delete_file(path)
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # other loads may have folders there
                 Path(folder).parent.rmdir()
             return
         for path in sorted(self.files_below(folder), key=lambda path: path.endswith(f"/{_REPLACES}")):
-            self._delete_file(path)
+            self.delete_file(path)
 
     def held_loads(self) -> list[str]:
         """Return the ids of the loads that have a folder with held files."""
@@ -252,10 +256,14 @@ class FilesClient(FilesystemClient):
                 Path(source).replace(target)
             else:
                 self.fs_client.cp_file(source, target)
-                self._delete_file(source)
+                self.delete_file(source)
         except FileNotFoundError:
             if not self.fs_client.exists(target):
                 raise
+
+    def delete_file(self, path: str) -> None:
+        """Delete a file; that it is gone already is as good, and so is what OneLake answers instead of `deleted`."""
+        self._delete_file(path)
 
     def write_document(self, path: str, document: Any) -> None:
         """Write a JSON document that appears at once and complete."""

@@ -72,7 +72,7 @@ class FileJournal:
         """See `Journal`."""
         with self._client() as client:
             for path in self._paths(client, load_id):
-                client._delete_file(path)
+                client.delete_file(path)
 
     def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
         """See `Journal`. Not one step here: the mark comes last, so that a sweep that is interrupted is made again."""
@@ -83,7 +83,7 @@ class FileJournal:
             state_table = client.schema.state_table_name
             states = _states(client, load_id)
             for path in states:
-                client._delete_file(path)
+                client.delete_file(path)
             client.forget(load_id)
             for path in self._paths(client, load_id):
                 (row,) = _read(client, [path])

@@ -33,7 +33,7 @@ def remove(client: FilesClient, table: str, load_id: str) -> int:
     removed = 0
     for path in files_of(client, table, load_id):
         removed += _rows_of(client, path)
-        client._delete_file(path)
+        client.delete_file(path)
     return removed
 
 

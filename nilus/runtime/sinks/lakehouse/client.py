@@ -29,6 +29,7 @@ from dlt.destinations.job_impl import ReferenceFollowupJobRequest
 from dlt.destinations.utils import verify_schema_merge_disposition, verify_unsupported_merge_options
 
 from nilus.errors import DestinationError
+from nilus.runtime.engine.internals.schemas import internal_prefix
 from nilus.runtime.sinks.lakehouse import load
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import with_retries
@@ -277,7 +278,7 @@ class LakehouseClient(JobClientBase, WithStateSync):
             )
 
     def _is_internal(self, table: Any) -> bool:
-        return str(table["name"]).startswith(self.schema._dlt_tables_prefix)
+        return str(table["name"]).startswith(internal_prefix(self.schema))
 
     def _ledger(self, name: str) -> Ledger:
         columns: Any = self.schema.tables[name]["columns"].values() if name in self.schema.tables else ()
@@ -299,7 +300,10 @@ class _RefusedLoadError(DestinationTerminalException):
 
 
 class TableLoadJob(RunnableLoadJob):
-    """Loads all files of a table and its child tables."""
+    """Loads all files of a table and its child tables.
+
+    A subclass: `_job_client`, `_file_path` and `_load_id` are dlt's.
+    """
 
     def run(self) -> None:
         """Called by dlt, in one of its threads."""

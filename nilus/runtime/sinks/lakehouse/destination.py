@@ -19,7 +19,7 @@ _LOADS_AT_ONCE = 2
 
 
 class lakehouse(Destination[LakehouseConfiguration, LakehouseClient]):  # noqa: N801 - dlt calls it by this name
-    """Iceberg tables in a catalog.
+    """Iceberg tables in a catalog. A subclass: `_raw_capabilities` is dlt's, abstract there.
 
     Args:
         lake: the warehouse.
