@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from nilus.errors import DestinationError
 from nilus.values.redaction import secret_values
@@ -154,7 +155,13 @@ def open_catalog(properties: Mapping[str, str]) -> Catalog:
     own = dict(properties)
     kind, name = own.pop("type"), own.pop("name", NAME)
     try:
-        return _with_patience(lambda: _make(kind, name, own))
+        retrying = Retrying(
+            retry=retry_if_exception(_is_made_twice),
+            stop=stop_after_attempt(_MAKING_ATTEMPTS),
+            wait=wait_fixed(0.1),
+            reraise=True,
+        )
+        return retrying(_make, kind, name, own)
     except ImportError as error:
         raise DestinationError(
             f"What a lakehouse with a {kind} catalog needs is not installed",
@@ -183,16 +190,9 @@ def _make(kind: str, name: str, own: dict[str, str]) -> Catalog:
     return SqlCatalog(name, **own)
 
 
-def _with_patience(make: Callable[[], Catalog]) -> Catalog:
-    """Make a catalog; where another run makes its tables in the same moment, look again."""
-    for _ in range(_MAKING_ATTEMPTS):
-        try:
-            return make()
-        except Exception as error:
-            if "already exists" not in str(error) and "pg_type_typname_nsp_index" not in str(error):
-                raise
-            time.sleep(0.1)
-    return make()
+def _is_made_twice(error: BaseException) -> bool:
+    """Tell whether another run makes the tables of a catalog in the same moment."""
+    return any(words in str(error) for words in ("already exists", "pg_type_typname_nsp_index"))
 
 
 def _ignore_machine_settings() -> None:

@@ -32,7 +32,7 @@ from nilus.errors import DestinationError
 from nilus.runtime.engine.internals.schemas import internal_prefix
 from nilus.runtime.sinks.lakehouse import load
 from nilus.runtime.sinks.lakehouse.catalog import Lake
-from nilus.runtime.sinks.lakehouse.commit import with_retries
+from nilus.runtime.sinks.lakehouse.commit import is_collision, with_retries
 from nilus.runtime.sinks.lakehouse.layout import Layout
 from nilus.runtime.sinks.lakehouse.ledger import LEDGER_PROPERTIES, Ledger, make_namespace, make_table
 from nilus.runtime.sinks.lakehouse.types import evolve
@@ -244,12 +244,11 @@ class LakehouseClient(JobClientBase, WithStateSync):
             layout = Layout() if internal else self._layout()
             make_table(self.lake, self.namespace, name, columns, properties, layout)
         else:
-            with_retries(lambda: evolve(self._existing(name), columns))
+            with_retries(lambda: self._existing(name), lambda table: evolve(table, columns))
         if self.layout and not internal:
-            with_retries(lambda: self._arrange(name))
+            with_retries(lambda: self._existing(name), self._arrange)
 
-    def _arrange(self, name: str) -> None:
-        table = self._existing(name)
+    def _arrange(self, table: Any) -> None:
         with table.transaction() as transaction:
             self._layout().arrange(transaction, table)
 
@@ -312,6 +311,7 @@ class TableLoadJob(RunnableLoadJob):
         try:
             client.load_chain(self.load_table_name, paths, self._load_id)
         except DestinationError as error:
-            if error.retryable:
+            has_waited = error.__cause__ is not None and is_collision(error.__cause__)
+            if error.retryable and not has_waited:
                 raise
             raise _RefusedLoadError(str(error)) from error  # dlt tries everything else five times

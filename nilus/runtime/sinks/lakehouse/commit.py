@@ -7,12 +7,12 @@ are looked at again by their path, so that a second try looks only at the files 
 from __future__ import annotations
 
 import logging
-import random
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse.filter import everything
@@ -31,7 +31,7 @@ CHUNK_BYTES: Final = 64 * 1024 * 1024
 """How many bytes of rows, as Arrow has them in memory, go into one data file at most."""
 
 RETRY_SECONDS: Final = 300.0
-"""How long a commit is tried again while other writers are first."""
+"""How long a commit is tried again while other writers are first: all of the waiting, but that for a locked SQLite."""
 
 LOAD_ID: Final = "nilus.load-id"
 SWEPT_LOAD_ID: Final = "nilus.swept-load-id"
@@ -100,47 +100,63 @@ def commit(load: Callable[[], Table], change: Callable[[Table], Change], summary
         DestinationError: others were first for too long.
     """
     written = {**summary, _WRITE_ID: uuid.uuid4().hex}
-    until = time.monotonic() + RETRY_SECONDS
-    for attempt in range(1, 10_000):
-        table = load()
-        if attempt > 1 and any(_has(snapshot, _WRITE_ID, written[_WRITE_ID]) for snapshot in table.metadata.snapshots):
+
+    def attempt(table: Table) -> None:
+        if any(_has(snapshot, _WRITE_ID, written[_WRITE_ID]) for snapshot in table.metadata.snapshots):
             return  # the answer to the last try was lost, not the try
-        try:
-            with table.transaction() as transaction:
-                change(table).apply(transaction, table, written)
-        except Exception as error:
-            if not is_collision(error):
-                raise
-            if time.monotonic() > until:
-                raise DestinationError(
-                    f"Table {'.'.join(table.name())} of the lakehouse is changed by others all the time",
-                    expected=f"a moment within {RETRY_SECONDS:.0f} s in which nobody else commits",
-                    found=f"{attempt} commits that came too late, the last: {type(error).__name__}: {error}",
-                    remedy="run fewer tasks into this table at once",
-                    retryable=True,
-                ) from error
-            log.info("Table %s was changed by another writer: committing again", ".".join(table.name()))
-            time.sleep(random.uniform(0.5, 1.0) * min(0.05 * 2 ** min(attempt, 10), 5.0))  # noqa: S311 - spreads tries
-        else:
-            return
+        with _transaction(table) as transaction:
+            change(table).apply(transaction, table, written)
+
+    with_retries(load, attempt)
 
 
-def with_retries(change: Callable[[], Any]) -> None:
-    """Change a table's metadata, again if another writer was first.
+def with_retries(load: Callable[[], Table], change: Callable[[Table], Any]) -> None:
+    """Change a table, again while another writer was first, for `RETRY_SECONDS`.
 
     Args:
-        change: loads the table and commits; finds nothing to do if the other did the same.
+        load: returns the table as it is now.
+        change: commits; finds nothing to do if the other did the same.
+
+    Raises:
+        DestinationError: others were first for too long.
     """
-    until = time.monotonic() + RETRY_SECONDS
-    while True:
-        try:
-            change()
-        except Exception as error:
-            if not is_collision(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    name = ""
+
+    def attempt() -> None:
+        nonlocal name
+        table = load()
+        name = ".".join(table.name())
+        change(table)
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_collision),
+        stop=stop_after_delay(RETRY_SECONDS),
+        wait=wait_random_exponential(multiplier=0.1, max=5.0),
+        before_sleep=lambda _: log.info("Table %s was changed by another writer: committing again", name),
+    )
+    try:
+        retrying(attempt)
+    except RetryError as gave_up:
+        last = gave_up.last_attempt
+        error = last.exception()
+        raise DestinationError(
+            f"Table {name} of the lakehouse is changed by others all the time",
+            expected=f"a moment within {RETRY_SECONDS:.0f} s in which nobody else commits",
+            found=f"{last.attempt_number} commits that came too late, the last: {type(error).__name__}: {error}",
+            remedy="run fewer tasks into this table at once",
+            retryable=True,
+        ) from error
+
+
+def _transaction(table: Table) -> Transaction:
+    """Return a transaction that commits once.
+
+    pyiceberg's own tries would put a change on top of one that it was not made for: whoever is late looks again first.
+    """
+    metadata = table.metadata
+    once = {**metadata.properties, "commit.retry.num-retries": "0"}
+    table.metadata = metadata.model_copy(update={"properties": once})
+    return table.transaction()
 
 
 def is_collision(error: BaseException) -> bool:

@@ -66,7 +66,7 @@ class Ledger:
         if table is None:
             make_table(self.lake, self.namespace, self.name, self.columns, LEDGER_PROPERTIES)
         else:
-            with_retries(lambda: evolve(self._load(), self.columns))
+            with_retries(self._load, lambda table: evolve(table, self.columns))
 
     def rows(self, **equal: str) -> list[Row]:
         """Return the rows in which the columns have these values; none if there is no table."""
@@ -139,7 +139,7 @@ def make_table(
                 found="a view, or a table that the catalog names but cannot load",
                 remedy="remove it from the catalog, or choose another dest-table",
             ) from None
-        with_retries(lambda: evolve(lake.catalog.load_table((namespace, name)), listed))
+        with_retries(lambda: lake.catalog.load_table((namespace, name)), lambda table: evolve(table, listed))
 
 
 def make_namespace(lake: Lake, namespace: str) -> None:

@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 from unittest.mock import MagicMock
 
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 
 from nilus.errors import DestinationError
 from nilus.runtime.engine.failures import chain
@@ -236,11 +237,15 @@ def test_rows_that_a_table_cannot_hold_are_refused_and_none_is_loaded(lake, rows
     assert lake.rows("orders", "id") == []
 
 
-@pytest.mark.parametrize(("retryable", "state"), [(False, "failed"), (True, "retry")])
-def test_a_table_is_loaded_again_only_where_that_can_help(retryable, state, tmp_path):
+@pytest.mark.parametrize(
+    ("retryable", "cause", "state"),
+    [(False, None, "failed"), (True, None, "retry"), (True, CommitFailedException("waited for it"), "failed")],
+)
+def test_a_table_is_loaded_again_only_where_that_can_help(retryable, cause, state, tmp_path):
     from nilus.runtime.sinks.lakehouse.client import TableLoadJob
 
     error = DestinationError("no", expected="x", found="y", remedy="z", retryable=retryable)
+    error.__cause__ = cause
     client = MagicMock()
     client.load_chain.side_effect = error
     references = tmp_path / "orders.0f9a2b.0.reference"

@@ -11,11 +11,14 @@ import pytest
 from dlt.common.schema import Schema
 from lake_reader import LakeReader
 
+from nilus.errors import DestinationError
 from nilus.protocol.job import Run
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.sinks.lakehouse import commit as lakehouse_commit
 from nilus.runtime.sinks.lakehouse import ledger as lakehouse_ledger
 from nilus.runtime.sinks.lakehouse import load as lakehouse_load
 from nilus.runtime.sinks.lakehouse.catalog import Lake
+from nilus.runtime.sinks.lakehouse.commit import Change, commit, write
 from nilus.runtime.sinks.lakehouse.journal import LakehouseJournal
 from nilus.runtime.sinks.lakehouse.keys import MergeRule
 from nilus.runtime.sinks.lakehouse.ledger import Ledger
@@ -249,3 +252,36 @@ def test_a_child_row_whose_parent_an_interrupted_merge_did_not_bring_is_swept(la
     journal.enter(_run(1), READING, ["9.5"], source="s")
     assert journal.sweep("9.5", kept={"orders", "orders__tags"}) == {"orders__tags": 1}
     assert lake.rows("orders__tags", "t") == [("a",)]
+
+
+# --- whoever is late ----------------------------------------------------------------------------------------------
+
+
+def _beaten(ledger, times):
+    """Return a change that another writer beats so many times, and the row counts of the tables it was made for."""
+    seen = []
+
+    def change(table):
+        seen.append(table.scan().count())
+        if len(seen) <= times:
+            ledger.add([{"name": "other", "number": len(seen)}])
+        return Change(added=write(table, [pa.table({"name": ["late"], "number": [0]})]))
+
+    return change, seen
+
+
+def test_a_change_that_came_too_late_is_made_again_for_the_table_as_it_is_by_then(ledger):
+    change, seen = _beaten(ledger, times=2)
+    commit(ledger._load, change, {})
+    assert seen == [0, 1, 2], "pyiceberg's own tries would not ask again"
+    assert sorted(row["name"] for row in ledger.rows()) == ["late", "other", "other"]
+    assert "commit.retry.num-retries" not in ledger._load().properties
+
+
+def test_a_change_that_is_always_too_late_is_given_up_with_a_remedy(ledger, monkeypatch):
+    monkeypatch.setattr(lakehouse_commit, "RETRY_SECONDS", 0.0)
+    change, seen = _beaten(ledger, times=1)
+    with pytest.raises(DestinationError, match="changed by others all the time") as caught:
+        commit(ledger._load, change, {})
+    assert seen == [0]
+    assert caught.value.retryable
