@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from nilus.environment.uv import pip_configuration
 from nilus.errors import DependencyError
 
 # What a program needs on this machine. uv and the build programs it starts get nothing else of ours.
@@ -62,10 +63,6 @@ _DECIDING = (
     "UV_CONFIG_FILE",
     "UV_CONSTRAINT",
     "UV_EXCLUDE_NEWER",
-    "UV_NO_BINARY",
-    "UV_NO_BINARY_PACKAGE",
-    "UV_NO_BUILD",
-    "UV_NO_BUILD_PACKAGE",
     "UV_PRERELEASE",
     "UV_RESOLUTION",
 )
@@ -77,6 +74,7 @@ _FROM_PIP = {
     "PIP_FIND_LINKS": ("UV_FIND_LINKS",),
     "PIP_TRUSTED_HOST": ("UV_INSECURE_HOST",),
     "PIP_DEFAULT_TIMEOUT": ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT"),
+    "PIP_TIMEOUT": ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT"),
     "PIP_RETRIES": ("UV_HTTP_RETRIES",),
     "PIP_CERT": ("SSL_CERT_FILE",),
     "PIP_CLIENT_CERT": ("SSL_CLIENT_CERT",),
@@ -84,6 +82,11 @@ _FROM_PIP = {
     "PIP_BUILD_CONSTRAINT": ("UV_BUILD_CONSTRAINT",),
     "PIP_KEYRING_PROVIDER": ("UV_KEYRING_PROVIDER",),
 }
+# `uv pip` has no variable for these: (all packages, some packages, pip's variable, the option).
+_BUILDS = (
+    ("UV_NO_BUILD", "UV_NO_BUILD_PACKAGE", "PIP_ONLY_BINARY", "--only-binary"),
+    ("UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "PIP_NO_BINARY", "--no-binary"),
+)
 _FIXED = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
@@ -148,18 +151,27 @@ def settings_of(
     """Return how uv is to be run.
 
     Args:
-        environ: the worker's environment.
-        index: takes the place of all indexes the environment names.
+        environ: the worker's environment; pip's and uv's configuration files of this machine count beneath it.
+        index: takes the place of all indexes the environment and the files name.
         without_default_index: leave the default index to the requirements, which uv asks only if there is no other.
+
+    Raises:
+        DependencyError: a configuration file cannot be read, or two indexes have one name.
     """
+    environ = {**pip_configuration.variables(environ), **environ}
     taken = {name: environ[name] for name in (*_MACHINE, *_UV, *_DECIDING) if environ.get(name)}
     taken |= {name: value for name, value in environ.items() if _INDEX_CREDENTIAL.fullmatch(name)}
     taken |= dict(_from_pip(environ, taken))
-    arguments: tuple[str, ...] = ("--no-index",) if _is_true(environ.get("PIP_NO_INDEX")) else ()
+    configuration = _uv_configuration(environ)
+    if configuration:
+        taken.setdefault("UV_CONFIG_FILE", configuration)
+    arguments = tuple(_build_options(environ))
     if index is not None:
-        taken = {name: value for name, value in taken.items() if name not in _SOURCES}
+        taken = {name: value for name, value in taken.items() if name not in (*_SOURCES, "UV_CONFIG_FILE")}
         taken |= _of_index(index)
-        arguments = ()
+    elif _is_true(environ.get("PIP_NO_INDEX")):
+        arguments += ("--no-index",)
+    _check_names(taken)
     if without_default_index:
         taken = {name: value for name, value in taken.items() if name not in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")}
     return UvSettings(
@@ -194,13 +206,50 @@ def _from_pip(environ: Mapping[str, str], taken: Mapping[str, str]) -> Iterator[
         yield "ALL_PROXY", proxy
     if _is_true(environ.get("PIP_PRE")) and "UV_PRERELEASE" not in taken:
         yield "UV_PRERELEASE", "allow"
-    for pip, everything, some in (
-        ("PIP_ONLY_BINARY", "UV_NO_BUILD", "UV_NO_BUILD_PACKAGE"),
-        ("PIP_NO_BINARY", "UV_NO_BINARY", "UV_NO_BINARY_PACKAGE"),
-    ):
-        value = environ.get(pip, "").strip()
-        if value and value != ":none:" and not {everything, some} & taken.keys():
-            yield (everything, "1") if value == ":all:" else (some, value.replace(",", " "))
+
+
+def _build_options(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield which packages are not built, and of which no wheel is used."""
+    for everything, some, pip, option in _BUILDS:
+        if environ.get(everything) or environ.get(some):
+            names = environ.get(some, "").split()
+            chosen = [":all:"] if _is_true(environ.get(everything)) else names
+        else:
+            chosen = environ.get(pip, "").replace(",", " ").split()
+        yield from (f"{option}={name}" for name in chosen)
+
+
+def _uv_configuration(environ: Mapping[str, str]) -> str | None:
+    """Return the first of uv's own configuration files that is there: the user's, then the machine's."""
+    home, folder = environ.get("HOME"), environ.get("XDG_CONFIG_HOME")
+    user = Path(folder) if folder else Path(home, ".config") if home else None
+    machine = [Path(folder) for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
+    for parent in (*([user] if user else ()), *machine, Path("/etc")):
+        file = parent / "uv" / "uv.toml"
+        if file.is_absolute() and file.is_file():
+            return str(file)
+    return None
+
+
+def _check_names(taken: Mapping[str, str]) -> None:
+    """Refuse two indexes of one name: uv asks the first alone, and may give it the password of the other.
+
+    Raises:
+        DependencyError: there are two.
+    """
+    seen: dict[str, str] = {}
+    for variable in ("UV_INDEX", "UV_DEFAULT_INDEX"):
+        for entry in taken.get(variable, "").split():
+            name, equals, address = entry.partition("=")
+            if not equals or ":" in name:
+                continue
+            if seen.setdefault(name.lower(), address) != address:
+                raise DependencyError(
+                    f"Two package indexes have the name {name!r}.",
+                    expected="a name for each index in UV_INDEX and UV_DEFAULT_INDEX",
+                    found=" and ".join(_USER_INFO.sub("***@", one) for one in (seen[name.lower()], address)),
+                    remedy="Rename one of them, and its UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD.",
+                )
 
 
 def _is_true(value: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from nilus.environment.uv.program import find_uv
 from nilus.environment.uv.settings import Index, settings_of
 from nilus.errors import DependencyError
 
+WITHOUT_FILES = {"PIP_CONFIG_FILE": os.devnull}
+
 
 def variables(environ: dict[str, str], index: Index | None = None) -> dict[str, str]:
     """Return what was taken, without what is always there."""
-    always = settings_of({}).variables
-    return {name: value for name, value in settings_of(environ, index).variables.items() if name not in always}
+    always = settings_of(WITHOUT_FILES).variables
+    taken = settings_of(WITHOUT_FILES | environ, index).variables
+    return {name: value for name, value in taken.items() if name not in always}
 
 
 @pytest.mark.parametrize(
@@ -78,10 +82,6 @@ def test_what_would_change_uv_or_is_none_of_its_business_is_not_taken(name: str)
         ({"PIP_CONSTRAINT": "/c.txt"}, {"UV_CONSTRAINT": "/c.txt"}),
         ({"PIP_PRE": "1"}, {"UV_PRERELEASE": "allow"}),
         ({"PIP_PRE": "0"}, {}),
-        ({"PIP_ONLY_BINARY": ":all:"}, {"UV_NO_BUILD": "1"}),
-        ({"PIP_ONLY_BINARY": "a,b"}, {"UV_NO_BUILD_PACKAGE": "a b"}),
-        ({"PIP_NO_BINARY": "a"}, {"UV_NO_BINARY_PACKAGE": "a"}),
-        ({"PIP_NO_BINARY": ":none:"}, {}),
         ({"PIP_KEYRING_PROVIDER": "subprocess"}, {"UV_KEYRING_PROVIDER": "subprocess"}),
         ({"PIP_KEYRING_PROVIDER": "auto"}, {}),
         ({"PIP_INDEX_URL": "https://a", "UV_DEFAULT_INDEX": "https://b"}, {"UV_DEFAULT_INDEX": "https://b"}),
@@ -97,9 +97,28 @@ def test_pips_variables_count_where_uvs_own_are_silent(pip: dict[str, str], uv: 
 
 
 def test_pips_no_index_becomes_an_argument() -> None:
-    assert settings_of({"PIP_NO_INDEX": "true"}).arguments == ("--no-index",)
-    assert settings_of({"PIP_NO_INDEX": "0"}).arguments == ()
-    assert settings_of({"PIP_NO_INDEX": "1"}, Index(url="https://a/simple")).arguments == ()
+    assert settings_of(WITHOUT_FILES | {"PIP_NO_INDEX": "true"}).arguments == ("--no-index",)
+    assert settings_of(WITHOUT_FILES | {"PIP_NO_INDEX": "0"}).arguments == ()
+    assert settings_of(WITHOUT_FILES | {"PIP_NO_INDEX": "1"}, Index(url="https://a/simple")).arguments == ()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"UV_INDEX": "corp=https://a/simple", "UV_DEFAULT_INDEX": "corp=https://b/simple"},
+        {"UV_INDEX": "corp=https://a/simple CORP=https://b/simple"},
+        {"UV_INDEX": "corp=https://me:s3cret@a/simple corp=https://b/simple"},
+    ],
+    ids=str,
+)
+def test_two_indexes_of_one_name_are_refused(variables: dict[str, str]) -> None:
+    with pytest.raises(DependencyError, match="Two package indexes have the name") as caught:
+        settings_of(WITHOUT_FILES | variables)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_same_index_may_be_named_twice() -> None:
+    settings_of(WITHOUT_FILES | {"UV_INDEX": "corp=https://a/simple", "UV_DEFAULT_INDEX": "corp=https://a/simple"})
 
 
 def test_an_index_connection_is_the_only_source() -> None:
