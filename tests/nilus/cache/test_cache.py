@@ -17,7 +17,7 @@ import pytest
 from git_fixture import GitRepository
 
 from nilus.cache import file_tree
-from nilus.cache.entries import Cache
+from nilus.cache.entries import Cache, Entry
 from nilus.cache.file_lock import FileLock
 from nilus.cache.staging import Staging
 from nilus.errors import DependencyError, RepositoryError
@@ -74,33 +74,32 @@ def test_a_maker_that_fails_leaves_nothing_and_its_error_comes_through(cache: Ca
     assert not (cache.root / "a" / "b").exists()
 
 
-def entry_of(got: Checkout) -> Path:
-    return got.path.parent
+def use(cache: Cache, key: str = "a/b", maker: Any = None) -> Entry:
+    return cache.get(key, maker or make(), what="it", deadline=Deadline(10))
 
 
-def _delete_a_file(entry: Path) -> None:
-    (entry / "checkout").chmod(0o755)
-    (entry / "checkout" / "source.py").unlink()
+def _with_a_link(folder: Path, _: Staging) -> dict[str, Any]:
+    (folder / "file").write_text("first\n")
+    (folder / "other").write_text("other\n")
+    (folder / "link").symlink_to("file")
+    return {}
 
 
 def _change_a_file(entry: Path) -> None:
-    file = entry / "checkout" / "source.py"
-    file.chmod(0o644)
-    file.write_text("chang\n")
-    os.utime(file, (1, 1))
+    (entry / "thing" / "file").write_text("chang\n")
+    os.utime(entry / "thing" / "file", (1, 1))
 
 
 def _shorten_a_file(entry: Path) -> None:
-    file = entry / "checkout" / "source.py"
+    file = entry / "thing" / "file"
     status = file.stat()
-    file.chmod(0o644)
     file.write_text("")
     os.utime(file, (status.st_atime, status.st_mtime))
 
 
-def _add_a_file(entry: Path) -> None:
-    (entry / "checkout").chmod(0o755)
-    (entry / "checkout" / "more.py").write_text("more")
+def _retarget_a_link(entry: Path) -> None:
+    (entry / "thing" / "link").unlink()
+    (entry / "thing" / "link").symlink_to("other")
 
 
 def _rewrite_the_marker(entry: Path) -> None:
@@ -108,59 +107,87 @@ def _rewrite_the_marker(entry: Path) -> None:
     (entry / "marker.json").write_text(json.dumps(document | {"key": "another/one"}))
 
 
-BREAKAGES: list[Callable[[Path], object]] = [
-    _delete_a_file,
-    _change_a_file,
-    _shorten_a_file,
-    _add_a_file,
-    _rewrite_the_marker,
-    lambda entry: (entry / "marker.json").unlink(),
-    lambda entry: (entry / "marker.json").write_text("{"),
-    lambda entry: (entry / "marker.json").write_text("[]"),
-    lambda entry: (entry / "use.lock").unlink(),
-    lambda entry: file_tree.remove(entry / "checkout"),
-    lambda entry: [file_tree.remove(path) for path in entry.iterdir()],
-]
+BREAKAGES: dict[str, Callable[[Path], object]] = {
+    "a file is missing": lambda entry: (entry / "thing" / "file").unlink(),
+    "a file was changed": _change_a_file,
+    "a file is empty": _shorten_a_file,
+    "a file was added": lambda entry: (entry / "thing" / "more.py").write_text("more"),
+    "a link leads elsewhere": _retarget_a_link,
+    "the marker is another entry's": _rewrite_the_marker,
+    "the marker is missing": lambda entry: (entry / "marker.json").unlink(),
+    "the marker is cut off": lambda entry: (entry / "marker.json").write_text("{"),
+    "the marker is a list": lambda entry: (entry / "marker.json").write_text("[]"),
+    "the lock is missing": lambda entry: (entry / "use.lock").unlink(),
+    "the content is missing": lambda entry: file_tree.remove(entry / "thing"),
+    "all of it is missing": lambda entry: [file_tree.remove(path) for path in entry.iterdir()],
+}
 
 
 @pytest.mark.parametrize("damage", BREAKAGES)
-def test_a_broken_checkout_is_made_again(
-    damage: Callable[[Path], object], origin: GitRepository, settings: Settings, caplog: pytest.LogCaptureFixture
+def test_a_broken_entry_is_made_again(damage: str, cache: Cache) -> None:
+    with use(cache, maker=_with_a_link) as first:
+        entry = first.path.parent
+    BREAKAGES[damage](entry)
+
+    with use(cache, maker=_with_a_link) as again:
+        assert again.made
+        assert again.path.parent == entry
+        assert (again.path / "link").read_text() == "first\n"
+        assert sorted(path.name for path in again.path.iterdir()) == ["file", "link", "other"]
+    assert not use(cache, maker=never).made
+    assert staged(cache.root) == []
+
+
+def test_a_broken_entry_that_is_in_use_stays_and_the_next_task_gets_its_own(
+    cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with checkout(origin.url, settings=settings) as first:
-        entry = entry_of(first)
-    damage(entry)
-
-    with checkout(origin.url, settings=settings) as again:
-        assert not again.cached
-        assert entry_of(again) == entry
-        assert (again.path / "source.py").read_text() == "first\n"
-        assert sorted(path.name for path in again.path.iterdir()) == ["folder", "source.py"]
-    with checkout(origin.url, settings=settings) as healed:
-        assert healed.cached
-    assert staged(settings.cache_dir / "git-v1") == []
-
-
-def test_a_broken_checkout_that_is_in_use_stays_and_the_next_task_gets_its_own(
-    origin: GitRepository, settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    with checkout(origin.url, settings=settings) as user:
-        _add_a_file(entry_of(user))
-        with checkout(origin.url, settings=settings) as other:
+    with use(cache) as user:
+        (user.path / "more.py").touch()
+        with use(cache) as other:
             assert other.path != user.path
             assert not (other.path / "more.py").exists()
-            assert (other.path / "source.py").read_text() == "first\n"
-            assert (user.path / "more.py").exists()
             # A third one does not take what belongs to the second for a leftover.
-            with checkout(origin.url, settings=settings) as third:
-                assert (other.path / "source.py").exists()
+            with use(cache) as third:
+                assert (other.path / "file").read_text() == "content"
                 assert third.path not in (user.path, other.path)
         assert not other.path.exists()
         assert (user.path / "more.py").exists()
-    with checkout(origin.url, settings=settings) as healed:
+    with use(cache) as healed:
         assert healed.path == user.path
         assert not (healed.path / "more.py").exists()
     assert "is in use: this run keeps one of its own" in caplog.text
+
+
+def test_a_process_that_waits_for_another_says_so_and_gives_up_in_time(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    use(cache, "c/d").release()
+    lock = FileLock(cache._key_lock("a/b").path)
+    assert lock.try_acquire()
+
+    with pytest.raises(DependencyError, match="Another process is still making it") as caught:
+        cache.get("a/b", never, what="it", deadline=Deadline(1.5))
+
+    assert caught.value.retryable
+    assert "Waiting for another process that is making it" in caplog.text
+    lock.release()
+    assert use(cache).made
+
+
+# How the wings use it: one test for each, with what they put there.
+
+
+def test_a_broken_checkout_is_made_again(origin: GitRepository, settings: Settings) -> None:
+    with checkout(origin.url, settings=settings) as first:
+        first.path.chmod(0o755)
+        (first.path / "source.py").unlink()
+    with checkout(origin.url, settings=settings) as again:
+        assert not again.cached
+        assert (again.path / "source.py").read_text() == "first\n"
+    with checkout(origin.url, settings=settings) as healed:
+        assert healed.cached
+    assert staged(settings.cache_dir / "git-v1") == []
 
 
 def test_bytecode_that_python_leaves_beside_modules_breaks_nothing(origin: GitRepository, settings: Settings) -> None:

@@ -19,7 +19,7 @@ from git_fixture import GitRepository
 from nilus.errors import RepositoryError
 from nilus.git import program
 from nilus.git import version as git_version
-from nilus.repository import Checkout, Settings, base_dir, checkout, default_cache_dir
+from nilus.repository import Checkout, Settings, base_dir, checkout, checkout_from_cache, default_cache_dir
 
 Get = Callable[..., Checkout]
 Read = Callable[[Path], dict[str, str]]
@@ -96,6 +96,20 @@ def test_another_commit_than_the_expected_one_is_refused_before_anything_is_fetc
     assert not caught.value.retryable
     assert not settings.cache_dir.exists()
     assert get(origin.url, "main", expected_commit=new.upper()).commit == new
+
+
+def test_an_expected_commit_also_binds_a_checkout_that_is_in_the_cache(
+    origin: GitRepository, get: Get, settings: Settings
+) -> None:
+    cached = get(origin.url).commit
+    other = "0" * 40
+
+    assert checkout_from_cache(origin.url, cached, settings=settings, expected_commit=other) is None
+    with pytest.raises(RepositoryError, match="not at the expected commit"):
+        get(origin.url, cached, expected_commit=other)
+    found = checkout_from_cache(origin.url, cached, settings=settings, expected_commit=cached)
+    assert found is not None
+    found.release()
 
 
 def test_an_expected_commit_that_is_not_a_full_hash_is_refused(origin: GitRepository, get: Get) -> None:
