@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from nilus.errors import DestinationError
+from nilus.runtime.sinks.lakehouse import internals
 from nilus.values.redaction import secret_values
 
 if TYPE_CHECKING:
@@ -196,9 +197,8 @@ def _is_made_twice(error: BaseException) -> bool:
 
 
 def _ignore_machine_settings() -> None:
-    """Keep pyiceberg in this process, a run's own, from `.pyiceberg.yaml` and `PYICEBERG_*`, read wherever it looks."""
     try:
-        from pyiceberg.utils.config import Config
+        internals.ignore_machine_settings()
     except ImportError as error:
         raise DestinationError(
             "A lakehouse needs pyiceberg, which is not installed",
@@ -206,8 +206,6 @@ def _ignore_machine_settings() -> None:
             found=str(error),
             remedy='install "airflow-provider-nilus[lakehouse]" on the worker',
         ) from error
-    Config._from_configuration_files = staticmethod(dict)  # type: ignore[method-assign]
-    Config._from_environment_variables = staticmethod(lambda config: config)  # type: ignore[method-assign]
 
 
 def _folder(rest: str) -> str:

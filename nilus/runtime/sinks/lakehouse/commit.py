@@ -16,7 +16,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 
 from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse.filter import everything
-from nilus.runtime.sinks.lakehouse.internals import look_at_all_manifests
+from nilus.runtime.sinks.lakehouse.internals import append_files, batches, data_files, look_at_all_manifests
 from nilus.runtime.sinks.lakehouse.layout import sort_columns
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Change:
                 for file in files:
                     snapshot.append_data_file(file)
         elif files:
-            with transaction._append_snapshot_producer(dict(summary)) as snapshot:
+            with append_files(transaction, summary) as snapshot:
                 for file in files:
                     snapshot.append_data_file(file)
         if self.also is not None:
@@ -192,16 +192,12 @@ def write(table: Table, chunks: Iterable[pa.Table]) -> list[DataFile]:
         table: as it is now; its schema and partition spec are the files'.
         chunks: rows, with the table's columns; each is written before the next is asked for.
     """
-    from pyiceberg.io.pyarrow import _dataframe_to_data_files
-
     order = [(column, "ascending") for column in sort_columns(table)]
     files: list[DataFile] = []
     for chunk in chunks:
         if chunk.num_rows:
             rows = chunk.sort_by(order) if order else chunk
-            files += _dataframe_to_data_files(
-                table_metadata=table.metadata, df=rows, io=table.io, write_uuid=uuid.uuid4()
-            )
+            files += data_files(table, rows)
     return files
 
 
@@ -240,14 +236,12 @@ def rows_of(table: Table, task: FileScanTask, columns: Iterable[str] | None = No
         columns: those that are read; all of them otherwise.
     """
     import pyarrow as pa
-    from pyiceberg.io.pyarrow import ArrowScan
 
     from nilus.runtime.sinks.lakehouse.types import arrow_schema, conform
 
     schema = table.schema() if columns is None else table.schema().select(*columns)
     wanted, where = arrow_schema(schema), ".".join(table.name())
-    scan = ArrowScan(table_metadata=table.metadata, io=table.io, projected_schema=schema, row_filter=everything())
-    for batch in scan.to_record_batches([task]):
+    for batch in batches(table, task, schema):
         yield conform(pa.Table.from_batches([batch]), wanted, where=where)
 
 

@@ -15,6 +15,7 @@ from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse import filter
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import Change, commit, drop_all, with_retries, write
+from nilus.runtime.sinks.lakehouse.internals import has_expired
 from nilus.runtime.sinks.lakehouse.layout import Layout
 from nilus.runtime.sinks.lakehouse.types import arrow_schema, evolve, new_schema
 
@@ -177,5 +178,5 @@ def _forget(transaction: Transaction) -> None:
     from pyiceberg.table.update.snapshot import ExpireSnapshots
 
     expire = ExpireSnapshots(transaction).older_than(datetime.now(UTC) - KEPT)
-    if expire._snapshot_ids_to_expire:
+    if has_expired(expire):
         expire.commit()
