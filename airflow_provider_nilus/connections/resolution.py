@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
 from airflow_provider_nilus.connections.addressed import DEPOT_SCHEME
 from airflow_provider_nilus.connections.profile import Fields, Target
@@ -17,13 +16,14 @@ from nilus.errors import DestinationError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from nilus.values.address import Address
+
 log = logging.getLogger(__name__)
 
 _WRITABLE = ("rw", "w")
 _READ_ONLY = "r"
 _DEPOT_PARAMETERS = ("purpose", "acl")
 _TABLE_FORMAT = "table_format"
-_FILES = ("duckdb", "sqlite")
 _AMAZON = ("s3", "athena")
 _PYICEBERG = {"region_name": "client.region", "endpoint_url": "s3.endpoint"}
 
@@ -66,21 +66,21 @@ def resolve_sink(
         DestinationError: the connection is of a type we cannot load into, or lacks something, or the address asks for
             what a sink cannot be.
     """
-    from nilus.values.redaction import redact_address, secret_values
+    from nilus.values.address import Address
+    from nilus.values.redaction import secret_values
 
-    scheme, _, rest = address.partition("://")
-    target = _depot(rest, address, get_connection) if scheme.lower() == DEPOT_SCHEME else Target(address)
-    resolved = _absolute(target.address, home)
-    credentials = {**target.credentials, **_amazon(resolved, region, endpoint)}
-    secrets = dict.fromkeys((*_secrets(resolved), *secret_values(credentials)))
-    return ResolvedSink(resolved, redact_address(resolved), tuple(secrets), credentials)
+    written = Address.parse(address)
+    target = _depot(written, get_connection) if written.scheme == DEPOT_SCHEME else Target(address)
+    resolved = Address.parse(Address.parse(target.address).absolute(home))
+    credentials = {**target.credentials, **_amazon(resolved.scheme, region, endpoint)}
+    secrets = dict.fromkeys((*resolved.secrets, *secret_values(credentials)))
+    return ResolvedSink(resolved.text, str(resolved), tuple(secrets), credentials)
 
 
-def _amazon(address: str, region: str | None, endpoint: str | None) -> dict[str, str]:
+def _amazon(scheme: str, region: str | None, endpoint: str | None) -> dict[str, str]:
     given = {"region_name": region, "endpoint_url": endpoint}
     chosen = {name: value for name, value in given.items() if value}
-    scheme = address.partition("://")[0].lower()
-    if scheme.partition("+")[0] == "iceberg":
+    if scheme == "iceberg":
         return {_PYICEBERG[name]: value for name, value in chosen.items()}
     if chosen and scheme not in _AMAZON:
         log.warning("sink.options.aws-region and aws-endpoint have no effect on this sink")
@@ -88,19 +88,18 @@ def _amazon(address: str, region: str | None, endpoint: str | None) -> dict[str,
     return chosen
 
 
-def _depot(rest: str, address: str, get_connection: Callable[[str], Connection]) -> Target:
+def _depot(address: Address, get_connection: Callable[[str], Connection]) -> Target:
     from airflow_provider_nilus.connections.table import PROFILES
 
-    name, _, query = rest.partition("?")
-    conn_id, _, path = name.strip("/").partition("/")
+    conn_id, _, path = (address.host + address.path).strip("/").partition("/")
     if not conn_id:
         raise DestinationError(
             "The sink address names no connection",
             expected="dataos://<id of an Airflow connection>",
-            found=address,
+            found=str(address),
             remedy="name the connection",
         )
-    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    parameters = address.parameters
     table_format = parameters.pop(_TABLE_FORMAT, None)
     _check_depot(parameters)
     fields = Fields(get_connection(unquote(conn_id)))
@@ -138,27 +137,3 @@ def _check_depot(parameters: Mapping[str, str]) -> None:
                 remedy=f"a sink is written to: correct {name} in sink.address",
             )
         log.info("%s=%s in the sink address is ignored: the connection's user has the rights it has", name, value)
-
-
-def _absolute(address: str, home: Path) -> str:
-    scheme, separator, rest = address.partition("://")
-    if scheme.lower() == "file" and rest and not rest.startswith("/"):
-        folder, mark, query = rest.partition("?")
-        return f"file://{quote(os.path.normpath(home / unquote(folder)))}{mark}{query}"
-    if scheme.lower().partition("+")[0] not in _FILES or not separator:
-        return address
-    path, mark, query = rest.removeprefix("/").partition("?")
-    if not path or path == ":memory:" or Path(path).is_absolute():
-        return address
-    return f"{scheme.lower()}:///{os.path.normpath(home / Path(path).expanduser())}{mark}{query}"
-
-
-def _secrets(address: str) -> tuple[str, ...]:
-    from nilus.values.redaction import secret_values
-
-    rest, _, query = address.partition("://")[2].partition("?")
-    user_info, at, _ = rest.partition("/")[0].rpartition("@")
-    password = user_info.partition(":")[2]
-    found = (password, unquote(password)) if at and password else ()
-    parameters = dict(parse_qsl(query, keep_blank_values=True))
-    return tuple(dict.fromkeys((*found, *secret_values(parameters))))

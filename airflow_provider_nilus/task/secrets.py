@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
-    """Return what the author gave, and what fills an address or a mask's key: none of it is ever shown.
+    """Return what the author gave, what fills an address or a mask's key, and the secrets written into an address.
+
+    None of it is ever shown.
 
     Args:
         workflow: the validated document.
@@ -20,14 +22,15 @@ def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
     from airflow_provider_nilus.task.child_environment import child_environ
     from airflow_provider_nilus.task.repository_access import PASSWORD
     from nilus.values import mask_rule
-    from nilus.values.address import fill_text, filled_values, fold
+    from nilus.values.address import Address, fill_text, filled_values, fold, placeholders
 
     environ = child_environ(os.environ, source_env)
+    addresses = [fold(workflow.source.address), fold(workflow.sink.address)]
     return [
         *source_env.values(),
         os.environ.get(PASSWORD, ""),
-        *filled_values(fold(workflow.source.address), environ),
-        *filled_values(fold(workflow.sink.address), environ),
+        *(value for address in addresses for value in filled_values(address, environ)),
+        *(text for address in addresses for text in Address.parse(address).secrets if not placeholders(text)),
         *(fill_text(key, environ)[0] for key in mask_rule.keys(workflow.source.mask)),
     ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from nilus.authoring.local_state import LocalState
 from nilus.errors import DestinationError, SourceError
@@ -19,7 +19,9 @@ from nilus.protocol.channel import Channel
 from nilus.protocol.events import Event, Loaded, Question, Unsettled
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.values import address
+from nilus.values.address import Address
 from nilus.values.redaction import redact_address
+from nilus.values.schemes import is_local, scheme_name
 from nilus.workflow.models import Workflow
 
 LOCAL_COMMIT = "0" * 40
@@ -178,22 +180,15 @@ def _environment(extra: Mapping[str, str]) -> Iterator[None]:
 
 def _absolute_sink(sink: str) -> str:
     """Return a sink's address with a file's path made absolute."""
-    scheme, separator, rest = sink.partition("://")
-    if scheme.lower() == "dataos":
+    scheme = scheme_name(sink)
+    if scheme == "dataos":
         raise DestinationError(
             f"{sink.partition('?')[0]} names an Airflow connection",
             expected="the address of a database or a file: there is no Airflow here",
             found=f"{scheme}://",
             remedy="give --sink, for example --sink duckdb:///trial.duckdb",
         )
-    if scheme.lower() == "file" and rest and not rest.startswith("/"):
-        folder, mark, query = rest.partition("?")
-        return f"file://{quote(str(Path(unquote(folder)).expanduser().absolute()))}{mark}{query}"
-    if scheme.lower() not in ("duckdb", "sqlite") or not separator:
-        return sink
-    path, mark, query = rest.removeprefix("/").partition("?")
-    if not path or path == ":memory:":
-        return sink
-    absolute = Path(unquote(path)).expanduser().absolute()
-    absolute.parent.mkdir(parents=True, exist_ok=True)
-    return f"{scheme}:///{absolute}{mark}{query}"
+    resolved = Address.parse(Address.parse(sink).absolute(Path.cwd()))
+    if is_local(resolved.scheme) and resolved.scheme != "file":
+        Path(unquote(resolved.path)).parent.mkdir(parents=True, exist_ok=True)
+    return resolved.text

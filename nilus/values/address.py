@@ -1,13 +1,17 @@
-"""Addresses of sources and sinks: the class that `custom://<ClassName>?…` names, and what `{NAME}` is filled with."""
+"""Addresses of sources and sinks: their parts, the class that `custom://<ClassName>?…` names, what fills `{NAME}`."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote
 
 from nilus.errors import SourceError, WorkflowError
+from nilus.values.redaction import redact_address, secret_values
+from nilus.values.schemes import is_local, scheme_name
 
 _LINE_BREAK = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 # What YAML makes of a line break before or after the separator of a parameter.
@@ -15,7 +19,126 @@ _BESIDE_SEPARATOR = re.compile(r"\s+(?=[?&][\w.\-]+=)|(?<=[?&])\s+(?=[\w.\-]+=)"
 _PLACEHOLDER = re.compile(r"\$?\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SAFE_IN_HOST = ":[],"
 _SAFE_IN_PATH = "/:@!$&'()*+,;="
+# What is shorter is no secret but the name of a place in a page.
+_SHORTEST_FRAGMENT = 5
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+
+
+@dataclass(frozen=True)
+class Address:
+    """The parts of an address, each as it was written; shown without its secrets, by `str` and `repr` as well.
+
+    Attributes:
+        text: the whole address.
+        scheme: in lower case, without a driver behind a plus sign; empty if there is none.
+        rest: what follows `://`; the whole text if there is no scheme.
+        user_info: user and password, which may hold a raw `/`, `?` or `#`.
+        host: host and port.
+        path: with the slash it begins with; of a local file it may hold a `#`.
+        query: what follows the question mark.
+        fragment: what follows the number sign.
+    """
+
+    text: str = field(repr=False)
+    scheme: str
+    rest: str = field(repr=False)
+    user_info: str = field(repr=False)
+    host: str
+    path: str
+    query: str = field(repr=False)
+    fragment: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read an address; any text is one."""
+        _, mark, rest = text.partition("://")
+        scheme, rest = (scheme_name(text), rest) if mark else ("", text)
+        local = is_local(scheme) and rest.startswith("/")
+        end = 0 if local else _end_of_user_info(rest)
+        body, _, fragment = (rest[end:], "", "") if local else rest[end:].partition("#")
+        place, _, query = body.partition("?")
+        host, slash, path = place.partition("/")
+        return cls(text, scheme, rest, rest[:end].removesuffix("@"), host, slash + path, query, fragment)
+
+    def __str__(self) -> str:
+        return redact_address(self.text)
+
+    @property
+    def user(self) -> str:
+        """The user's name, decoded."""
+        return unquote(self.user_info.partition(":")[0])
+
+    @property
+    def password(self) -> str:
+        """The password, decoded."""
+        return unquote(self.user_info.partition(":")[2])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters behind the question mark, decoded; of several of one name the last."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must never be shown, decoded and as they are written, each once.
+
+        They are the password, a user of http(s) that stands alone (a token), the parameters of secret names behind the
+        question mark and the number sign, a bare fragment, and the secrets of addresses in parameters.
+        """
+        return tuple(dict.fromkeys(filter(None, self._secrets())))
+
+    def _secrets(self) -> Iterator[str]:
+        user, colon, password = self.user_info.partition(":")
+        if colon or self.scheme in ("http", "https"):
+            yield from (password or user, unquote(password or user))
+        if not is_local(self.scheme):
+            # A password of digits and a raw slash looks like a port and a path.
+            yield self.rest.partition("?")[0].rpartition("@")[0].partition(":")[2]
+        parts = [(self.query, self.parameters)]
+        if "=" in self.fragment:
+            parts.append((self.fragment, dict(parse_qsl(self.fragment, keep_blank_values=True))))
+        elif len(self.fragment) >= _SHORTEST_FRAGMENT:
+            yield from (self.fragment, unquote(self.fragment))
+        for written, parameters in parts:
+            yield from secret_values(parameters)
+            yield from secret_values(dict(pair.partition("=")[::2] for pair in written.split("&")))
+            for value in parameters.values():
+                # Shorter than this text, so that it ends.
+                if "://" in value:
+                    yield from Address.parse(value).secrets
+
+    def absolute(self, home: Path) -> str:
+        """Return the address; the relative path of a local file is made absolute.
+
+        Args:
+            home: the folder it is relative to.
+        """
+        place, mark, query = self.rest.partition("?")
+        if not is_local(self.scheme) or "://" not in self.text:
+            return self.text
+        if self.scheme == "file":
+            if not place or place.startswith("/"):
+                return self.text
+            return f"file://{quote(os.path.normpath(home / Path(unquote(place)).expanduser()))}{mark}{query}"
+        path = place.removeprefix("/")
+        if not path or path == ":memory:" or Path(path).is_absolute():
+            return self.text
+        return f"{self.scheme}:///{os.path.normpath(home / Path(path).expanduser())}{mark}{query}"
+
+
+def _end_of_user_info(rest: str) -> int:
+    """Return how many characters of what follows `://` are user info, with its `@`.
+
+    A password may hold a raw `/`, `?` or `#`: then the `@` comes after what looks like a port and is none.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        return authority.rindex("@") + 1
+    port = re.sub(r"^\[[^\]]*\]", "", authority).partition(":")[2]
+    if not port or port.isdecimal():
+        return 0
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    return (place.rfind("@") if "@" in place else rest.rfind("@")) + 1
 
 
 def fold(address: str) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from nilus.values.schemes import is_local
 from nilus.values.secret_texts import HIDDEN, cut
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
-_FILE_SCHEMES = frozenset({"duckdb", "sqlite", "file"})
 _KEY = r"[\w.\-%\[\]\s]{1,64}"
 _PAIR_START = re.compile(rf"([?&;#])(?={_KEY}=)")
 _NEXT_PARAMETER = re.compile(rf"&(?={_KEY}=)")
@@ -155,7 +155,17 @@ def _redact(text: str, levels: int) -> str:
     text = _JSON_PAIR.sub(_hide_json_value, text)
     pieces = _PAIR_START.split(text)
     pieces[::2] = [_hide_secret_value(piece, levels) for piece in pieces[::2]]
-    return "".join(pieces)
+    return _hide_bare_fragment("".join(pieces))
+
+
+def _hide_bare_fragment(text: str) -> str:
+    """Hide what follows a number sign without being a parameter; the path of a local file may hold one."""
+    scheme, mark, rest = text.partition("://")
+    if not mark or is_local(scheme.lower()):
+        return text
+    address, sign, fragment = rest.partition("#")
+    parts = [part if "=" in part or not part else HIDDEN for part in fragment.split("&")]
+    return f"{scheme}{mark}{address}{sign}{'&'.join(parts)}"
 
 
 def _hide_user_info(text: str) -> str:
@@ -184,7 +194,7 @@ def _end_of_user_info(scheme: str, rest: str, *, outermost: bool) -> int:
 
     An address inside a query ends where the next parameter begins, unless that would cut a password in two.
     """
-    if scheme.lower() in _FILE_SCHEMES and rest.startswith("/"):
+    if is_local(scheme.lower()) and rest.startswith("/"):
         return 0
     address = rest if outermost else _NEXT_PARAMETER.split(rest, maxsplit=1)[0]
     if "@" in re.split(r"[?#]", address, maxsplit=1)[0]:

@@ -144,6 +144,12 @@ def scheme_name(address: str) -> str:
     return address.partition("://")[0].partition("+")[0].lower()
 
 
+def is_local(scheme: str) -> bool:
+    """Tell whether addresses of a scheme lead to a file or a folder of this machine."""
+    known = SCHEMES.get(scheme)
+    return known is not None and (known.asset == "file" or (known.kind is Kind.DATABASE and not known.is_server))
+
+
 def scheme_of(address: str) -> Scheme | None:
     """Return the scheme of an address; None if no sink serves it."""
     return SCHEMES.get(scheme_name(address))

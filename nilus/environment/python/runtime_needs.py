@@ -9,7 +9,6 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from urllib.parse import parse_qs
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -17,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nilus.errors import DependencyError
+from nilus.values.address import Address
 from nilus.values.schemes import TABLE_FORMAT_EXTRAS, scheme_of
 
 OURS = "airflow-provider-nilus"
@@ -38,8 +38,7 @@ def extras_of(*addresses: str | None) -> tuple[str, ...]:
     for address in filter(None, addresses):
         scheme = scheme_of(address)
         found.add(scheme.extra if scheme else None)
-        table_format = parse_qs(address.partition("?")[2]).get("table_format", [""])[-1]
-        found.add(TABLE_FORMAT_EXTRAS.get(table_format))
+        found.add(TABLE_FORMAT_EXTRAS.get(Address.parse(address).parameters.get("table_format", "")))
     return tuple(sorted(filter(None, found)))
 
 

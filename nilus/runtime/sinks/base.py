@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
-from urllib.parse import unquote
 
 from dlt import Pipeline
 
@@ -14,6 +13,8 @@ from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime.columns.chunk_files import TableWriter
 from nilus.runtime.recovery.journal import Journal, SqlJournal
+from nilus.values.address import Address
+from nilus.values.redaction import secret_values
 
 ATOMIC: Final[dict[str, Any]] = {"replace_strategy": "insert-from-staging", "supports_transactions": True}
 """Arguments of a SQL destination: new rows of a table that is replaced, or merged into, take the place of the old ones
@@ -66,10 +67,8 @@ class Sink(ABC):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts in the address that no message may hold, as written and decoded."""
-        authority = self.spec.address.partition("://")[2]
-        password = authority.rpartition("@")[0].partition(":")[2]
-        return tuple(dict.fromkeys((password, unquote(password)))) if password else ()
+        """The texts in the address and the credentials that no message may hold."""
+        return (*Address.parse(self.spec.address).secrets, *secret_values(self.spec.credentials))
 
     def file_format(self, destination: Any) -> str | None:
         """Return the format of load files.

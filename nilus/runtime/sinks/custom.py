@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qsl
 
 from dlt import Pipeline
 
@@ -18,7 +17,6 @@ from nilus.runtime.engine.failures import place
 from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.recovery.no_journal import NoJournal
 from nilus.runtime.sinks.base import Sink
-from nilus.values.redaction import secret_values
 
 if TYPE_CHECKING:
     from nilus.runtime.source.class_finder import FoundClass
@@ -162,12 +160,6 @@ class CustomSink(Sink):
         if hasattr(found.cls, "post_load"):
             with _named_errors(found, "post_load"):
                 found.instance().post_load()
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The secret parameters of the address."""
-        query = dict(parse_qsl(self.spec.address.partition("?")[2], keep_blank_values=True))
-        return tuple(dict.fromkeys((*super().secrets, *secret_values(query))))
 
 
 @contextmanager

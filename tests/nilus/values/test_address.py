@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nilus.errors import SourceError, WorkflowError
 from nilus.values import address
+from nilus.values.address import Address
 
 
 @pytest.mark.parametrize(
@@ -95,3 +98,55 @@ def test_a_name_that_the_environment_lacks_is_refused_for_good() -> None:
 
 def test_a_text_that_is_no_address_is_filled_as_it_is() -> None:
     assert address.fill_text("{KEY}-{GONE}", ENVIRON) == ("s3cr3t-key+&/=x-{GONE}", ["GONE"])
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("postgresql://u:p@h:5432/db?a=1#f", ("postgresql", "u:p", "h:5432", "/db", "a=1", "f")),
+        ("iceberg+rest://h/w", ("iceberg", "", "h", "/w", "", "")),
+        ("postgresql://u:p/a?s#s@h/db", ("postgresql", "u:p/a?s#s", "h", "/db", "", "")),
+        ("postgresql://u:p/w@h/db?x=a@b", ("postgresql", "u:p/w", "h", "/db", "x=a@b", "")),
+        ("postgresql://h:5432/db?mail=a@b", ("postgresql", "", "h:5432", "/db", "mail=a@b", "")),
+        ("postgresql://u@[::1]:5432/db", ("postgresql", "u", "[::1]:5432", "/db", "", "")),
+        ("custom://X?mail=a@b&url=http://h:80/p", ("custom", "", "X", "", "mail=a@b&url=http://h:80/p", "")),
+        ("duckdb:////home/a@b/c#d.duckdb", ("duckdb", "", "", "//home/a@b/c#d.duckdb", "", "")),
+        ("abfss://box@account.example/a", ("abfss", "box", "account.example", "/a", "", "")),
+        ("no address", ("", "", "no address", "", "", "")),
+    ],
+)
+def test_an_address_is_read_in_its_parts(text: str, parts: tuple[str, ...]) -> None:
+    found = Address.parse(text)
+    assert (found.scheme, found.user_info, found.host, found.path, found.query, found.fragment) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("postgresql://user:p%2Fw%C3%A4@h/db", {"p%2Fw%C3%A4", "p/wä"}),
+        ("postgresql://user:p/w#x@h/db", {"p/w#x"}),
+        ("postgresql://user:12/34@h/db", {"12/34"}),
+        ("https://T0KEN-x@h/a", {"T0KEN-x"}),
+        ("postgresql://user@h/db", set()),
+        ("custom://X#token=s3cr3t", {"s3cr3t"}),
+        ("custom://X?page=1#a-bare-secret", {"a-bare-secret"}),
+        ("custom://Demo?api_key=s3%2Bcr3t&page=2", {"s3+cr3t", "s3%2Bcr3t"}),
+        ("custom://X?url=https%3A%2F%2Fu%3Apass-word%40h%2F%3Ftoken%3Dt0ken&b=2", {"pass-word", "t0ken"}),
+        ("duckdb:////home/me:x@work/a.duckdb", set()),
+        ("s3://bucket/a?aws_secret_access_key=SK&aws_access_key_id=AK", {"SK"}),
+        ("", set()),
+    ],
+)
+def test_every_secret_of_an_address_is_known_and_none_is_shown(text: str, secrets: set[str]) -> None:
+    found = Address.parse(text)
+    assert set(found.secrets) == secrets
+    for shown in (str(found), repr(found), f"{found}"):
+        assert not [secret for secret in secrets if secret in shown]
+
+
+@given(
+    st.text(max_size=30) | st.lists(st.sampled_from(["://", "@", "?", "#", "&", "a=", "token=", ":", "/"])).map("".join)
+)
+def test_any_text_is_an_address(text: str) -> None:
+    assert isinstance(str(Address.parse(text)), str)
+    assert isinstance(Address.parse(text).secrets, tuple)

@@ -40,6 +40,8 @@ BETWEEN = ANY | PUNCTUATION
         ("mssql://h/db?odbc_connect=UID%3Dme%3BPWD%3Dx", "mssql://h/db?odbc_connect=UID=me;PWD=***"),
         ('custom://X?config={"password": "x", "host": "h"}', 'custom://X?config={"password": "***", "host": "h"}'),
         ("postgresql://u:p@[::1]:5432/db", "postgresql://***@[::1]:5432/db"),
+        ("custom://X#abc", "custom://X#***"),
+        ("custom://X?a=1#token=abc&b=2&bare", "custom://X?a=1#token=***&b=2&***"),
     ],
 )
 def test_secrets_of_an_address_are_hidden(address, displayed):

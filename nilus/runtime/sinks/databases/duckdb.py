@@ -88,11 +88,6 @@ class DuckDBSink(Sink):
             )
         return Path(path)
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """None: the address is a path."""
-        return ()
-
     def destination(self) -> Any:
         """Return dlt's DuckDB destination; the file's folder is made if it is missing.
 

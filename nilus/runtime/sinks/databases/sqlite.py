@@ -52,11 +52,6 @@ class SQLiteSink(Sink):
             )
         return Path(path)
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """None: the address is a path."""
-        return ()
-
     def destination(self) -> Any:
         """Return dlt's destination; the file's folder is made if it is missing.
 

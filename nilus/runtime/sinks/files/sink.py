@@ -13,7 +13,6 @@ from nilus.errors import DestinationError
 from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.sinks.base import Sink
 from nilus.runtime.sinks.files.stores import STORES, Store, credentials
-from nilus.values.redaction import secret_values
 
 _TABLE_FORMAT = "table_format"
 _FORMATS = ("parquet", "jsonl", "csv")
@@ -85,11 +84,6 @@ class FilesystemSink(Sink):
                 remedy="correct the address; Iceberg tables are written to a lakehouse: dataos://<connection id>",
             )
         return _DELTA
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The secret parameters of the address, and of the credentials."""
-        return (*secret_values(self._parts()[2]), *secret_values(self.spec.credentials))
 
     def destination(self) -> Any:
         """Return dlt's filesystem destination, in our variety.

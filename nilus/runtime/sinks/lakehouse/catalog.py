@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 
 from nilus.errors import DestinationError
 from nilus.runtime.sinks.lakehouse import internals
+from nilus.values.address import Address
 from nilus.values.redaction import secret_values
 
 if TYPE_CHECKING:
@@ -102,9 +103,8 @@ def secrets_of(properties: Mapping[str, str]) -> tuple[str, ...]:
     """Return what must not be shown of a catalog's properties: values of secret names, and passwords in addresses."""
     found = dict.fromkeys(secret_values(properties))
     found[properties.get("credential", "").partition(":")[2]] = None
-    authority = properties.get("uri", "").partition("://")[2].partition("/")[0]
-    password = authority.rpartition("@")[0].partition(":")[2]
-    found |= dict.fromkeys((password, unquote(password)))
+    for value in properties.values():
+        found |= dict.fromkeys(Address.parse(value).secrets)
     return tuple(filter(None, found))
 
 

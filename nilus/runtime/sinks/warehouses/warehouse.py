@@ -14,7 +14,6 @@ from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.recovery.no_journal import NoJournal
 from nilus.runtime.sinks.base import Sink
 from nilus.runtime.sinks.required_packages import require
-from nilus.values.redaction import secret_values
 
 
 @dataclass(frozen=True)
@@ -170,13 +169,6 @@ class WarehouseSink(Sink):
                 remedy="correct it, or take it out of the address",
             )
         return parameter
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The password, the secret parameters and the secret credentials."""
-        query = dict(parse_qsl(self.spec.address.partition("?")[2], keep_blank_values=True))
-        found = (*super().secrets, *secret_values(query), *secret_values(self.spec.credentials))
-        return tuple(dict.fromkeys(found))
 
     def file_format(self, destination: Any) -> str | None:
         """See `Sink`; with a staging bucket the formats are those that are loaded from there."""
