@@ -16,7 +16,7 @@ from nilus.errors import WorkflowError
 from nilus.protocol.job import Job
 from nilus.runtime.engine.internals.resources import hints_of
 from nilus.runtime.rows.masks import keys, masking
-from nilus.runtime.rows.reading import incremental
+from nilus.runtime.rows.reading import incremental, ordered_cursor
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.rows.steps import column_names, type_hints
 
@@ -35,6 +35,7 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
         WorkflowError: `merge` without a key, `delete+insert` without an incremental key, `scd2` for a part of the
             rows without a key.
     """
+    ordered_cursor.use(hides_values=bool(job.source.mask))
     source.max_table_nesting = job.source.max_table_nesting
     if job.source.yield_limit is not None:
         source.add_limit(job.source.yield_limit)

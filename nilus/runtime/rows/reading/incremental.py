@@ -52,9 +52,10 @@ def apply(
         log.info("Transformer %r reads from a resource that incremental-key is applied to", resource.name)
     elif reading.kind == "windowed":
         window = Window(_cursor_path(key), initial_value=reading.start, end_value=reading.end)
+        window.hides_values = bool(job.source.mask)
         resource.apply_hints(incremental=window)
     else:
-        _apply_cursor(resource, key, reading, disposition)
+        _apply_cursor(resource, key, reading, disposition, hides_values=bool(job.source.mask))
 
 
 def own_incremental(resource: DltResource) -> Incremental[Any] | None:
@@ -89,9 +90,9 @@ def _reads_from_another(resource: DltResource, source: DltSource) -> bool:
     return not selected.isdisjoint(ancestors_of(resource))
 
 
-def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition: str) -> None:
+def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition: str, *, hides_values: bool) -> None:
     if reading.start is not None:
-        resource.add_step(Since(_cursor_path(key), reading.start))
+        resource.add_step(Since(_cursor_path(key), reading.start, hides_values=hides_values))
     if disposition == "replace":
         log.warning(
             "Resource %r has write disposition replace, which starts from nothing: its cursor %r is not kept, every "

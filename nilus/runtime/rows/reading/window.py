@@ -15,12 +15,9 @@ from dlt.extract.incremental import Incremental
 
 from nilus.errors import SourceError
 from nilus.runtime.engine.internals.steps import ItemTransform, SupportsPipe
+from nilus.runtime.rows.reading import order
 from nilus.runtime.rows.reading.key_column import KeyColumn, is_none
 from nilus.runtime.rows.steps.frames import is_frame
-from nilus.values.secret_texts import cut
-
-_DATE_LENGTH = len("2026-01-31")
-_SHOWN_LENGTH = 40
 
 
 class Bounds:
@@ -31,12 +28,16 @@ class Bounds:
         key: name or JSON path of the column.
         start: aware; None leaves the interval open.
         end: aware; None leaves the interval open.
+        hides_values: columns are masked, so that no message may hold a value.
     """
 
-    def __init__(self, resource: str, key: str, start: datetime | None, end: datetime | None) -> None:
+    def __init__(
+        self, resource: str, key: str, start: datetime | None, end: datetime | None, *, hides_values: bool = False
+    ) -> None:
         self._column = KeyColumn(resource, key)
         self._start = start
         self._end = end
+        self._hides_values = hides_values
 
     def keep(self, items: Any) -> Any:
         """Return what of `items` lies in the interval; None if nothing does.
@@ -79,18 +80,16 @@ class Bounds:
         if is_none(value):
             raise self._column.no_value()
         if isinstance(value, datetime):
-            return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            return order.in_utc(value)
         if isinstance(value, date):
             return value
         raise self._no_instant(f"a value of type {type(value).__name__}")
 
     def _read(self, text: str) -> datetime | date:
         try:
-            if len(text) <= _DATE_LENGTH:
-                return date.fromisoformat(text)
-            return datetime.fromisoformat(text)
+            return order.read_instant(text)
         except ValueError:
-            raise self._no_instant(f"the text {cut(text, _SHOWN_LENGTH)!r}") from None
+            raise self._no_instant("another text" if self._hides_values else f"the text {order.quote(text)}") from None
 
     def _days(self) -> tuple[date | None, date | None]:
         """Return the ends as days.
@@ -154,10 +153,14 @@ class Bounds:
 class Window(Incremental[Any]):
     """dlt's incremental with both ends given, hence without state; see `Bounds` for what is compared."""
 
+    hides_values = False
+
     def bind(self, pipe: SupportsPipe) -> Window:
         """Get ready for the rows of one resource; called by dlt."""
         super().bind(pipe)
-        self._bounds = Bounds(pipe.name, self.cursor_path, self.initial_value, self.end_value)
+        self._bounds = Bounds(
+            pipe.name, self.cursor_path, self.initial_value, self.end_value, hides_values=self.hides_values
+        )
         return self
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature
@@ -171,18 +174,20 @@ class Since(ItemTransform[Any, Any]):
     Args:
         key: name or JSON path of the column.
         start: aware.
+        hides_values: columns are masked, so that no message may hold a value.
     """
 
     placement_affinity: ClassVar[float] = 0.97
 
-    def __init__(self, key: str, start: datetime) -> None:
+    def __init__(self, key: str, start: datetime, *, hides_values: bool = False) -> None:
         super().__init__(lambda row: row)
+        self._hides_values = hides_values
         self._key = key
         self._start = start
 
     def bind(self, pipe: SupportsPipe) -> Since:
         """Get ready for the rows of one resource; called by dlt."""
-        self._bounds = Bounds(pipe.name, self._key, self._start, None)
+        self._bounds = Bounds(pipe.name, self._key, self._start, None, hides_values=self._hides_values)
         return self
 
     def __call__(self, rows: Any, meta: Any = None) -> Any:  # noqa: ARG002 - dlt's signature

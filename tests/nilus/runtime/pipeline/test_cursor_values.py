@@ -7,8 +7,11 @@ import pytest
 from nilus.errors import SourceError
 
 NUMBERS_AND_TEXTS = """
+    from datetime import UTC, datetime, timedelta
+    from zoneinfo import ZoneInfo
     import pyarrow as pa
 
+    HOURS = timedelta(hours=2)
     # Each round begins with the last row of the one before.
     ROUNDS = {1: range(1, 4), 2: range(3, 7), 3: range(6, 7)}
     WRITINGS = {
@@ -16,6 +19,10 @@ NUMBERS_AND_TEXTS = """
         "milliseconds": lambda n: (1767312000 + n) * 1000,
         "fractions": lambda n: n + 0.5,
         "codes": lambda n: f"A-{n:04}",
+        "counted": lambda n: str(n + 6),
+        "instants": lambda n: f"2026-01-01T0{n // 2}:00:00" + (".5Z" if n % 2 else "Z"),
+        "offsets": lambda n: f"2026-01-01T0{n + 2 * (n % 2)}:30:00+0{2 * (n % 2)}:00",
+        "night": lambda n: datetime(2024, 10, 27, n, 45, tzinfo=UTC).astimezone(ZoneInfo("Europe/Berlin")) - HOURS,
         "uuids": lambda n: f"0{n}d5c2a0-0000-7000-8000-000000000000",
     }
 
@@ -42,7 +49,7 @@ def test_a_cursor_of_numbers_or_of_any_texts_reads_what_is_new_and_nothing_twice
         state = outcome.loaded.state
     assert outcome.rows == {}, "the third round holds nothing new"
     tables = run_duckdb.sink.tables()
-    assert len(tables) == 10
+    assert len(tables) == 18
     for table in tables:
         assert run_duckdb.sink.rows(f"SELECT id FROM raw.{table} ORDER BY id") == [(n,) for n in range(1, 7)], table
 
