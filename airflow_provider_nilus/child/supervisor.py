@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import select
-import socket
 from typing import Any
+
+from airflow_provider_nilus.task.internals import supervisor_socket
 
 
 class Supervisor:
@@ -17,7 +18,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._poller: Any = None
-        end = _socket()
+        end = supervisor_socket()
         if end is not None:
             self._poller = select.poll()
             self._poller.register(end.fileno(), 0)  # an end that was hung up is always reported
@@ -27,11 +28,3 @@ class Supervisor:
         if self._poller is None:
             return False
         return any(what & (select.POLLHUP | select.POLLERR) for _, what in self._poller.poll(0))
-
-
-def _socket() -> socket.socket | None:
-    """Return this process's end of the socket; None where tasks run without a supervisor of their own."""
-    from airflow.sdk.execution_time import task_runner
-
-    end = getattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket", None)
-    return end if isinstance(end, socket.socket) and end.fileno() >= 0 else None

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_nilus.state.record import Record, warn_of_size
+from airflow_provider_nilus.task import internals
 from nilus.errors import StateError
 from nilus.values.state_command import command
 
@@ -93,24 +94,18 @@ class XComStore:
 
     def revoke(self, record: Record, run_ids: Iterable[str]) -> None:
         """Put the record in place of those of runs whose commits are taken back."""
-        from airflow.sdk.execution_time.xcom import XCom
-
         for run_id in run_ids:
             where = {**self._task, "run_id": run_id}
-            if run_id != self._run_id and XCom.get_one(key=XCOM_KEY, **where) is not None:
+            if run_id != self._run_id and internals.get_xcom(XCOM_KEY, where) is not None:
                 self._set(record.to_json(), run_id)
 
     def _set(self, text: str, run_id: str) -> None:
-        from airflow.sdk.execution_time.xcom import XCom
-
         # As text: Airflow would read some dicts as objects of its own, and PostgreSQL refuses some characters.
-        XCom.set(XCOM_KEY, text, **self._task, run_id=run_id)
+        internals.set_xcom(XCOM_KEY, text, {**self._task, "run_id": run_id})
 
     @staticmethod
     def _get(key: str, where: dict[str, Any], *, include_prior_dates: bool = False) -> Record | None:
-        from airflow.sdk.execution_time.xcom import XCom
-
-        value = XCom.get_one(key=XCOM_KEY, **where, include_prior_dates=include_prior_dates)
+        value = internals.get_xcom(XCOM_KEY, where, include_prior_dates=include_prior_dates)
         return None if value is None else read_value(key, value)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airflow_provider_nilus.task import internals
+
 _RUNNING = frozenset({"running", "restarting"})
 OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
 """The states of a task instance that has ended."""
@@ -21,18 +23,8 @@ def states(dag_id: str, task_id: str, map_index: int, run_ids: Iterable[str]) ->
         The state by run id; None where the instance was cleared and is not scheduled yet. A run that is not there
         any more is left out.
     """
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
     wanted = list(dict.fromkeys(run_ids))
-    if not wanted:
-        return {}
-    name = task_id if map_index < 0 else f"{task_id}_{map_index}"
-    found = RuntimeTaskInstance.get_task_states(dag_id=dag_id, map_index=map_index, task_ids=[task_id], run_ids=wanted)
-    return {
-        run_id: None if tasks[name] is None else str(getattr(tasks[name], "value", tasks[name]))
-        for run_id, tasks in found.items()
-        if name in tasks
-    }
+    return internals.states_in_runs((dag_id, task_id, map_index), wanted) if wanted else {}
 
 
 def of_entries(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

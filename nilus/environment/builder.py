@@ -59,7 +59,12 @@ class Preparation(ABC):
             DependencyError: there is none to be had.
         """
         own_index = any(option.startswith("--index-url") for option in self.asked.options)
-        uv_settings = settings_of(os.environ, self.settings.index, without_default_index=own_index)
+        uv_settings = settings_of(
+            os.environ,
+            self.settings.index,
+            without_default_index=own_index,
+            cache_dir=self.settings.cache_dir,
+        )
         resolver = self._resolver(uv_settings)
         resolution = resolver.resolve(self.asked, self.missing, self.deadline)
         try:

@@ -78,7 +78,7 @@ def _python(
         isolation.python,
         requires_python=needs.requires_python,
         cache_dir=settings.cache_dir,
-        uv_settings=settings_of(os.environ, settings.index),
+        uv_settings=settings_of(os.environ, settings.index, cache_dir=settings.cache_dir),
         deadline=deadline,
     )
     return found.outermost(), runtime_needs(isolation.extras, found.markers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import threading
@@ -96,8 +97,11 @@ def run(
         output = _Reader(process.stdout, _MAX_OUTPUT)
         errors = _Reader(process.stderr, _ERRORS_START, _ERRORS_END)
         readers = (output, errors)
-        for reader in readers:
-            reader.start()
+        try:
+            for reader in readers:
+                reader.start()
+        except RuntimeError as problem:  # a limit of processes is one of threads too
+            raise OSError(errno.EAGAIN, str(problem)) from None
         while not (group.has_ended() or deadline.is_over):
             if _join(readers, min(_TICK_SECONDS, deadline.seconds_left)):
                 time.sleep(0.001)
@@ -121,7 +125,8 @@ def _join(readers: Sequence[_Reader], seconds: float) -> bool:
     """Wait a moment for the pipes to end, as they do when the last process that has them is gone."""
     moment = Deadline(seconds)
     for reader in readers:
-        reader.join(moment.seconds_left)
+        if reader.ident is not None:
+            reader.join(moment.seconds_left)
     return not any(reader.is_alive() for reader in readers)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_nilus.state.record import Record
 from airflow_provider_nilus.state.variable import PREFIX, refuse_shadow, variable_name
 from airflow_provider_nilus.state.xcom import XCOM_KEY, read_value
+from airflow_provider_nilus.task import internals
 from airflow_provider_nilus.task.run import default_state_key
 from airflow_provider_nilus.task.states import OVER
 from nilus.errors import NilusError, StateError
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A task whose XComs keep a record; `map_index` is -1 where it is not mapped."""
 
     dag_id: str
@@ -59,9 +59,7 @@ class StoredRecord:
 
 def all_records() -> list[StoredRecord]:
     """Return what is kept in Variables and in XComs, in the order of the keys."""
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
+    with internals.metadata_session() as session:
         found = [*_variables(session), *_xcoms(session)]
     return sorted(found, key=lambda kept: kept.key)
 
@@ -76,9 +74,7 @@ def find(key: str, task: Task | None = None) -> StoredRecord:
     Raises:
         StateError: it is kept twice, in a Variable and in XComs.
     """
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
+    with internals.metadata_session() as session:
         variable = next(_variables(session, variable_name(key), key), None)
         xcoms = [kept for kept in _xcoms(session, task) if kept.key == key or kept.task == task]
     if task is not None:
@@ -106,60 +102,27 @@ def write(kept: StoredRecord, record: Record) -> StoredRecord:
     Raises:
         StateError: it is shadowed, or the task is not over.
     """
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
+    with internals.metadata_session() as session:
         if kept.task is None:
             _write_variable(session, kept.name, record)
             return replace(kept, record=record)
         run_id = _newest_run(session, kept.task)
-        _write_xcom(session, kept.task, run_id, record)
+        internals.replace_xcom(session, XCOM_KEY, kept.task, run_id, record.to_json())
         return replace(kept, record=record, name=run_id)
 
 
 def _variables(session: Session, name: str | None = None, key: str | None = None) -> Iterator[StoredRecord]:
-    from airflow.models import Variable
-    from sqlalchemy import select
-
-    named = Variable.key == name if name else Variable.key.startswith(PREFIX, autoescape=True)
-    for variable in session.scalars(select(Variable).where(named)):
-        text = variable.val or ""
-        yield _read_record(key or _key_in(text) or variable.key.removeprefix(PREFIX), None, variable.key, text)
+    for found, text in internals.variables(session, name=name, prefix=PREFIX):
+        yield _read_record(key or _key_in(text) or found.removeprefix(PREFIX), None, found, text)
 
 
 def _xcoms(session: Session, task: Task | None = None) -> Iterator[StoredRecord]:
     """Yield of each task the record that was written last."""
-    from airflow.models.xcom import XComModel
-    from sqlalchemy import select
-
-    columns = (XComModel.dag_id, XComModel.task_id, XComModel.map_index, XComModel.run_id)
-    query = select(*columns).where(XComModel.key == XCOM_KEY).order_by(XComModel.timestamp)
-    if task is not None:
-        query = query.where(
-            XComModel.dag_id == task.dag_id, XComModel.task_id == task.task_id, XComModel.map_index == task.map_index
-        )
-    newest = {Task(dag_id, task_id, index): run_id for dag_id, task_id, index, run_id in session.execute(query)}
-    for owner, run_id in newest.items():
-        value = _xcom_value(session, owner, run_id)
+    newest = internals.last_runs_with_xcom(session, XCOM_KEY, task)
+    for owner, run_id in ((Task(*found), run_id) for found, run_id in newest.items()):
+        value = internals.read_xcom(session, XCOM_KEY, owner, run_id)
         text = value if isinstance(value, str) else ""
         yield _read_record(_key_in(text) or owner.key, owner, run_id, text)
-
-
-def _xcom_value(session: Session, task: Task, run_id: str) -> Any:
-    from airflow.models.xcom import XComModel
-    from airflow.sdk.execution_time.xcom import XCom
-    from sqlalchemy import select
-
-    row: Any = session.scalars(
-        select(XComModel).where(
-            XComModel.dag_id == task.dag_id,
-            XComModel.task_id == task.task_id,
-            XComModel.map_index == task.map_index,
-            XComModel.run_id == run_id,
-            XComModel.key == XCOM_KEY,
-        )
-    ).one()
-    return XCom.deserialize_value(row)
 
 
 def _key_in(text: str) -> str | None:
@@ -183,16 +146,8 @@ def _read_record(key: str, task: Task | None, name: str, text: str) -> StoredRec
 
 
 def _write_variable(session: Session, name: str, record: Record) -> None:
-    from airflow.models import Variable
-    from sqlalchemy import select
-
     refuse_shadow(record.key, name)
-    variable = session.scalars(select(Variable).where(Variable.key == name)).one_or_none()
-    if variable is None:
-        variable = Variable(key=name)  # type: ignore[no-untyped-call]
-        session.add(variable)
-    variable.set_val(record.to_json())  # type: ignore[no-untyped-call]
-    variable.description = f"State of {record.key}, version {record.version}"
+    internals.write_variable(session, name, record.to_json(), f"State of {record.key}, version {record.version}")
 
 
 def _newest_run(session: Session, task: Task) -> str:
@@ -201,22 +156,7 @@ def _newest_run(session: Session, task: Task) -> str:
     Raises:
         StateError: there is none, or a task instance is not over, which would remove what is kept there.
     """
-    from airflow.models.dagrun import DagRun
-    from airflow.models.taskinstance import TaskInstance
-    from sqlalchemy import select
-
-    query = (
-        select(TaskInstance.run_id, TaskInstance.state)
-        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
-        .where(
-            TaskInstance.dag_id == task.dag_id,
-            TaskInstance.task_id == task.task_id,
-            TaskInstance.map_index == task.map_index,
-            DagRun.logical_date.is_not(None),
-        )
-        .order_by(DagRun.logical_date.desc())
-    )
-    found = [(run_id, None if state is None else str(state)) for run_id, state in session.execute(query)]
+    found = internals.states_by_date(session, task)
     open_ = [run_id for run_id, state in found if state not in OVER]
     if open_ or not found:
         raise StateError(
@@ -226,23 +166,3 @@ def _newest_run(session: Session, task: Task) -> str:
             remedy="try again when the task has run" if open_ else "see whether --dag-id and --task-id are right",
         )
     return found[0][0]
-
-
-def _write_xcom(session: Session, task: Task, run_id: str, record: Record) -> None:
-    """Put a row in place of the one that is there. `XComModel.set` encodes the value once more, in Airflow 3.1."""
-    from airflow.models.dagrun import DagRun
-    from airflow.models.xcom import XComModel
-    from airflow.sdk.execution_time.xcom import XCom
-    from sqlalchemy import delete, select
-
-    where: dict[str, Any] = {
-        "dag_id": task.dag_id,
-        "task_id": task.task_id,
-        "run_id": run_id,
-        "map_index": task.map_index,
-    }
-    value: Any = XCom.serialize_value(record.to_json(), key=XCOM_KEY, **where)
-    session.execute(delete(XComModel).filter_by(key=XCOM_KEY, **where))
-    dag_run_id = session.scalars(select(DagRun.id).where(DagRun.dag_id == task.dag_id, DagRun.run_id == run_id)).one()
-    row: Any = XComModel
-    session.add(row(dag_run_id=dag_run_id, key=XCOM_KEY, value=value, **where))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -146,13 +147,18 @@ class UvSettings:
 
 
 def settings_of(
-    environ: Mapping[str, str], index: Index | None = None, *, without_default_index: bool = False
+    environ: Mapping[str, str],
+    index: Index | None = None,
+    *,
+    without_default_index: bool = False,
+    cache_dir: Path | None = None,
 ) -> UvSettings:
     """Return how uv is to be run.
 
     Args:
         environ: the worker's environment; pip's and uv's configuration files of this machine count beneath it.
         index: takes the place of all indexes the environment and the files name.
+        cache_dir: the cache in which uv has its own where this user has no home that can be written.
         without_default_index: leave the default index to the requirements, which uv asks only if there is no other.
 
     Raises:
@@ -162,6 +168,8 @@ def settings_of(
     taken = {name: environ[name] for name in (*_MACHINE, *_UV, *_DECIDING) if environ.get(name)}
     taken |= {name: value for name, value in environ.items() if _INDEX_CREDENTIAL.fullmatch(name)}
     taken |= dict(_from_pip(environ, taken))
+    if cache_dir is not None and not _has_cache(environ):
+        taken["UV_CACHE_DIR"] = str(cache_dir / "uv")
     configuration = _uv_configuration(environ)
     if configuration:
         taken.setdefault("UV_CONFIG_FILE", configuration)
@@ -206,6 +214,16 @@ def _from_pip(environ: Mapping[str, str], taken: Mapping[str, str]) -> Iterator[
         yield "ALL_PROXY", proxy
     if _is_true(environ.get("PIP_PRE")) and "UV_PRERELEASE" not in taken:
         yield "UV_PRERELEASE", "allow"
+
+
+def _has_cache(environ: Mapping[str, str]) -> bool:
+    """Whether uv finds a place for its cache by itself."""
+    if any(environ.get(name) for name in ("UV_CACHE_DIR", "UV_NO_CACHE", "XDG_CACHE_HOME")):
+        return True
+    home = environ.get("HOME", "")
+    cache = Path(home, ".cache", "uv")
+    nearest = next((folder for folder in (cache, *cache.parents) if folder.exists()), cache)
+    return bool(home) and nearest.is_relative_to(home) and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _build_options(environ: Mapping[str, str]) -> Iterator[str]:

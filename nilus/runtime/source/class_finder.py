@@ -27,6 +27,9 @@ from nilus.values.address import class_name as class_named_in
 
 log = logging.getLogger(__name__)
 
+# Files that say what a project needs, and of which none is read here.
+_OTHER_FILES = ("requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "setup.py")
+
 _ENTRY_POINTS = ("nilus_source", "dlt_source", "nilus_dest")
 
 
@@ -231,6 +234,15 @@ def _describe_error(folder: SourceFolder, file: Path, error: BaseException) -> s
     return f"{where}: {type(error).__name__}: {str(error).strip()}"
 
 
+def _elsewhere(folder: SourceFolder) -> str:
+    """Say which files with dependencies there are that do not count."""
+    if (folder.base_dir / "requirements.txt").exists():
+        return ""
+    files = [parent / name for parent in {folder.base_dir, folder.checkout} for name in _OTHER_FILES]
+    found = sorted(folder.relative(file) for file in files if file.is_file())
+    return f" ({', '.join(found)}: not read)" if found else ""
+
+
 def _remedy(folder: SourceFolder, error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "keep what ends the interpreter behind `if __name__ == '__main__':`"
@@ -240,7 +252,8 @@ def _remedy(folder: SourceFolder, error: BaseException) -> str:
             taken = importlib.util.find_spec(top)
             if taken is not None and taken.origin and not Path(taken.origin).is_relative_to(folder.checkout):
                 return f"a package {top!r} is installed ({taken.origin}) and comes first: add {top}/__init__.py"
-        return f"add the package that has {top!r} to requirements.txt in {folder.name}, or correct the import"
+        place_of_it = f"requirements.txt in {folder.name}{_elsewhere(folder)}"
+        return f"add the package that has {top!r} to {place_of_it}, or correct the import"
     if type(error).__name__ == "SourceIsAClassTypeError":
         return "remove @nilus.source from the class: it is addressed by its name and needs no decorator"
     return "correct the file"

@@ -121,6 +121,19 @@ def test_the_same_index_may_be_named_twice() -> None:
     settings_of(WITHOUT_FILES | {"UV_INDEX": "corp=https://a/simple", "UV_DEFAULT_INDEX": "corp=https://a/simple"})
 
 
+def test_uv_has_its_cache_in_ours_where_this_user_has_no_home(tmp_path: Path) -> None:
+    def cache(**environ: str) -> str | None:
+        return settings_of(WITHOUT_FILES | environ, cache_dir=tmp_path).variables.get("UV_CACHE_DIR")
+
+    home = tmp_path / "home"
+    home.mkdir()
+    assert cache() == str(tmp_path / "uv")
+    assert cache(HOME="/nowhere/at/all") == str(tmp_path / "uv")
+    assert cache(HOME=str(home)) is None
+    assert cache(XDG_CACHE_HOME="/x") is None
+    assert cache(UV_CACHE_DIR="/chosen") == "/chosen"
+
+
 def test_an_index_connection_is_the_only_source() -> None:
     environ = {
         "UV_DEFAULT_INDEX": "https://b/simple",

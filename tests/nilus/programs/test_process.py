@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -140,3 +141,19 @@ def test_a_descriptor_it_is_to_keep_open_stays_locked_as_long_as_it_lives(tmp_pa
 def test_a_program_that_cannot_be_started_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         process.run([str(tmp_path / "missing")], folder=Path("/"), environ=ENVIRON, deadline=Deadline(10))
+
+
+def test_a_limit_of_threads_is_an_error_of_starting_and_the_program_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Wait
+) -> None:
+    pid_file = tmp_path / "pid"
+
+    def no_more(thread: threading.Thread) -> None:
+        wait_until(pid_file.exists, "the program runs")
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    code = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
+    with pytest.raises(OSError, match="can't start new thread"):
+        run_python(code, pid_file)
+    wait_until(lambda: not is_alive(pid_file), "the program is ended")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 
 @pytest.fixture
@@ -42,6 +43,17 @@ def test_ci_runs_make_test_and_nothing_else(checkout: Path) -> None:
     lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
     assert lines == ["set -euo pipefail", 'cd "$(dirname "${BASH_SOURCE[0]}")/.."', "make test"]
     assert script.stat().st_mode & stat.S_IXUSR
+
+
+def test_what_runs_before_a_commit_is_what_lint_runs(checkout: Path) -> None:
+    config = yaml.safe_load((checkout / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    modules = {tuple(hook["entry"].split()[:3]) for hook in hooks}
+    makefile = (checkout / "Makefile").read_text()
+    recipe = makefile.partition("\nlint: install\n")[2].partition("\n\n")[0].splitlines()
+    assert modules == {(".venv/bin/python", *line.split()[1:3]) for line in recipe}
 
 
 def test_an_interpreter_that_is_too_old_is_named_with_its_version(bare: Path) -> None:

@@ -93,7 +93,18 @@ class FilesClient(FilesystemClient):
 
     def create_dataset(self) -> None:
         """Make the dataset's folder; that it is there already, without dlt's mark in it, is no failure."""
+        if self.config.protocol == "s3":
+            self._create_bucket_without_location()
         self.fs_client.makedirs(self.dataset_path, exist_ok=True)
+
+    def _create_bucket_without_location(self) -> None:
+        """Create a missing bucket of us-east-1, which s3fs would name as its location: S3 refuses that one name."""
+        if getattr(self.config.credentials, "region_name", None) != "us-east-1":
+            return
+        bucket = self.dataset_path.split("/", 1)[0]
+        if not self.fs_client.exists(bucket):
+            self.fs_client.call_s3("create_bucket", Bucket=bucket)
+            self.fs_client.invalidate_cache()
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
         """Make the dataset; tables that are to be emptied keep their files until the load is complete."""

@@ -129,6 +129,14 @@ def test_when_the_file_with_the_class_is_broken_the_error_is_about_that_file(rep
     assert isinstance(error.__cause__, ModuleNotFoundError)
 
 
+def test_a_missing_package_names_the_files_of_the_repository_that_do_not_count(repository) -> None:
+    repository.write("source.py", "import no_such_module_at_all\n" + source("MySource"))
+    repository.write("../requirements.txt", "no_such_module_at_all")
+    repository.write("uv.lock", "")
+    remedy = refused(repository, "custom://MySource").remedy
+    assert "to requirements.txt in my-custom-sources (my-custom-sources/uv.lock, requirements.txt: not read)" in remedy
+
+
 def test_an_interrupt_is_not_held_back(repository) -> None:
     repository.write("source.py", "raise KeyboardInterrupt\n" + source("MySource"))
     with pytest.raises(KeyboardInterrupt):
