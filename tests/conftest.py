@@ -53,12 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each process whole files, and all tests that share the real Airflow to one."""
+    """Give each process whole files, and all tests that share the real Airflow to one; mutants one by one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
+            if path.startswith("tests/mutants/"):
+                return nodeid
             return "tests/stories/scheduler" if path.startswith("tests/stories/scheduler/") else path
 
     return Files(config, log)

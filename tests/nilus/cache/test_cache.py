@@ -383,8 +383,9 @@ def test_a_cache_that_is_a_link_is_refused(origin: GitRepository, settings: Sett
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (settings.cache_dir / "git-v1").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(RepositoryError, match="not safe"):
+    with pytest.raises(RepositoryError, match="not safe") as caught:
         checkout(origin.url, settings=settings)
+    assert caught.value.found == "it is not a folder"
 
 
 def test_a_cache_where_a_file_is_in_the_way_is_a_clear_error(
@@ -507,6 +508,22 @@ def test_a_race_lost_in_spite_of_the_lock_ends_with_one_whole_entry(cache: Cache
         assert (entry.path / "file").read_text() == ("winner" if winner_is_whole else "loser")
         assert entry.path == cache.root / "a" / "b" / "thing"
     assert staged(cache.root) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_out"), [("file", False), ("folder/../file", False), ("../outside", True), ("{root}/file", True)]
+)
+def test_a_link_leads_out_of_a_folder_if_it_is_absolute_or_ends_elsewhere(
+    target: str, leads_out: bool, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "file").touch()
+    (tmp_path / "outside").touch()
+    target = target.format(root=root)
+    (root / "link").symlink_to(target)
+
+    assert file_tree.outward_link(root) == (("link", target) if leads_out else None)
 
 
 def test_a_tree_deeper_than_pythons_stack_is_walked_and_removed(tmp_path: Path) -> None:

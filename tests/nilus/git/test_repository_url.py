@@ -137,6 +137,49 @@ def test_anything_else_is_refused_and_starts_nothing(
 
 
 @pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("--upload-pack=x", "a dash at its beginning"),
+        ("ext::sh", "'::'"),
+        ("https://example.com/re po", "white space or a control character"),
+        ("https://example.com/repo%0a", "percent-encoded"),
+        ("https://example.com\\@evil.example/repo", "a backslash"),
+        ("https://example.com/a%2fb", "a slash in its path"),
+        ("https://example.com/a/../b", "'.' or '..'"),
+        ("https://user:secret/word@example.com/repo", "something before an @"),
+        ("https://example.com/repo?x=1", "a query or a fragment"),
+        ("https://example.com:99999/repo", "no proper port"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(url: str, words: str) -> None:
+    with pytest.raises(RepositoryError) as caught:
+        repository_url.parse(url, allowed_protocols=EVERY)
+
+    assert words in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("relative", "resolved"),
+    [
+        ("./lib", "https://example.com/org/repo/lib"),
+        ("../lib", "https://example.com/org/lib"),
+        ("../../team/lib", "https://example.com/team/lib"),
+        ("../../../lib", None),
+    ],
+)
+def test_a_relative_address_counts_from_the_repository_and_stays_on_its_server(
+    relative: str, resolved: str | None
+) -> None:
+    base = repository_url.parse("https://example.com/org/repo", allowed_protocols=USUAL)
+    if resolved is None:
+        with pytest.raises(RepositoryError, match="is refused") as caught:
+            repository_url.resolve(relative, base, allowed_protocols=USUAL)
+        assert "above the server's root" in caught.value.found
+    else:
+        assert repository_url.resolve(relative, base, allowed_protocols=USUAL).text == resolved
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://user:secret-word@example.com/repo",
