@@ -292,7 +292,7 @@ class NilusHook(BaseHook):
         from airflow_provider_nilus.task.child_environment import child_environ
         from nilus.errors import ProcessError, StateConflict
 
-        conversation = Conversation(turn, self.outcome, self._packages, self.log.info)
+        conversation = Conversation(job, turn, self.outcome, self._packages, self.log.info)
         self._child = ChildProcess(
             job,
             environ=environment.variables(child_environ(os.environ, self.source_env)),
@@ -314,7 +314,7 @@ class NilusHook(BaseHook):
             )
         self.outcome.sink = job.sink.display_address
         try:
-            return self._child.run()
+            return conversation.result(self._child.run())
         except StateConflict:
             if not turn.begins_again:
                 raise

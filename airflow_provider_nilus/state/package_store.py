@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nilus.errors import StateError, WorkflowError
+from nilus.values.names import check_load_id
 from nilus.values.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ _NAMES = ("dag_id", "task_id", "map_index", "run_id")
 
 _OBJECT_STORES = {name: scheme.object_store for name, scheme in SCHEMES.items() if scheme.object_store}
 _READABLE_LENGTH = 80
+_INSIDE = re.compile(r"[^/\\\x00-\x1f]+(/[^/\\\x00-\x1f]+)?")
 
 
 class PackageStore:
@@ -94,10 +97,12 @@ class PackageStore:
             StateError: the store cannot be written.
         """
         with self._store() as (files, root):
-            target = f"{root}/{load_id}"
+            target = f"{root}/{check_load_id(load_id)}"
+            if self._root.startswith("file://"):
+                _make_private(Path(root).parent)
             files.makedirs(target, exist_ok=True)
             files.pipe_file(f"{target}/{MANIFEST}", manifest.encode())
-            for name in json.loads(manifest)["files"]:
+            for name in _files_of(manifest):
                 files.makedirs(str(PurePosixPath(target, name).parent), exist_ok=True)
                 files.put_file(f"{folder}/{name}", f"{target}/{name}")
             files.pipe_file(f"{target}/{MARKER}", _digest(manifest).encode())
@@ -110,10 +115,8 @@ class PackageStore:
             StateError: the store cannot be reached, or a file is missing.
         """
         with self._store() as (files, root):
-            for name in json.loads(files.cat_file(f"{root}/{load_id}/{MANIFEST}"))["files"]:
+            for name in _files_of(files.cat_file(f"{root}/{check_load_id(load_id)}/{MANIFEST}")):
                 path = PurePosixPath(folder, name)
-                if ".." in path.parts or PurePosixPath(name).is_absolute():
-                    raise ValueError(f"the manifest names {name!r}")
                 Path(path.parent).mkdir(parents=True, exist_ok=True)
                 files.get_file(f"{root}/{load_id}/{name}", str(path))
 
@@ -171,6 +174,8 @@ class PackageStore:
                 root = ObjectStoragePath(f"{self._root}/{self._name}")
                 self._connected = (root.fs, _without_slash(str(root.path)))
             yield self._connected
+        except StateError:
+            raise
         except Exception as problem:
             raise StateError(
                 f"The package store cannot be used: {type(problem).__name__}: {problem}",
@@ -201,12 +206,40 @@ def _address(root: str) -> str:
     return f"{_OBJECT_STORES[scheme]}://{_without_slash(rest)}"
 
 
+def _make_private(folder: Path) -> None:
+    """Make the folder that holds all packages, which are rows in clear, with access for this user alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
 def _without_slash(path: str) -> str:
     return path.rstrip("/")
 
 
 def _digest(manifest: str) -> str:
     return hashlib.sha256(manifest.encode()).hexdigest()
+
+
+def _files_of(manifest: str | bytes) -> list[str]:
+    """Return the files that a manifest names, each inside the package's folder.
+
+    Raises:
+        StateError: it names something else.
+    """
+    try:
+        names = [str(name) for name in json.loads(manifest)["files"]]
+    except (ValueError, TypeError, KeyError):
+        names = [""]
+    wrong = [name for name in names if not _INSIDE.fullmatch(name) or ".." in name.split("/")]
+    if wrong:
+        raise StateError(
+            "A package in the package store cannot be used",
+            expected="a manifest that names files inside its own folder",
+            found=f"a file {wrong[0][:200]!r}",
+            remedy="look who else writes to the package store; remove the package to extract again",
+        )
+    return names
 
 
 def _is_of(manifest: str, run: Run) -> bool:

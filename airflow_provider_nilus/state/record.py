@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nilus.errors import StateError
+from nilus.values.names import check_load_id
 from nilus.values.state_command import command
 
 FORMAT: Final = 1
@@ -18,6 +19,8 @@ MAX_BYTES: Final = 4_000_000
 WARN_BYTES: Final = 1_000_000
 
 log = logging.getLogger(__name__)
+
+LoadId = Annotated[str, BeforeValidator(check_load_id)]
 
 
 class Commit(BaseModel):
@@ -32,7 +35,7 @@ class Commit(BaseModel):
     run_id: str
     run_type: str
     commit: str
-    load_ids: tuple[str, ...]
+    load_ids: tuple[LoadId, ...]
     rows: dict[str, int]
     state: dict[str, Any]
     committed_at: datetime
@@ -56,9 +59,9 @@ class Directive(BaseModel):
     verb: str
     version: int = Field(ge=0)
     at: AwareDatetime
-    since: str | None = None
-    removes: tuple[str, ...] = ()
-    removes_after: str | None = None
+    since: LoadId | None = None
+    removes: tuple[LoadId, ...] = ()
+    removes_after: LoadId | None = None
     adopt: bool = False
 
 

@@ -6,8 +6,12 @@ import dataclasses
 import json
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
+
+from nilus.protocol.validation import check_fields
+from nilus.values.names import check_identifier, check_load_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +128,31 @@ class Failed:
 Question: TypeAlias = Unsettled | PackageRequest
 Event: TypeAlias = Progress | Question | Adopted | Described | Prepared | Loaded | Failed
 
+_READINGS = ("full", "windowed", "cursor", "self-managed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    rows: int
+    write_disposition: str | None
+    columns: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    load_id: str
+    state_key: str
+    dag_id: str
+    task_id: str
+    map_index: int
+    run_id: str
+    try_number: int
+    commit: str
+    reading: str
+    started_at: str
+    landed: bool
+
+
 _KINDS: dict[str, type[Event]] = {
     cls.kind: cls for cls in (Progress, Unsettled, PackageRequest, Adopted, Described, Prepared, Loaded, Failed)
 }
@@ -141,11 +170,55 @@ def decode(line: bytes) -> Event:
     Raises:
         ValueError: the line is not an event.
     """
-    document = json.loads(line)
-    cls = _KINDS.get(document.pop("event", None))
+    try:
+        document = json.loads(line, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("expected a value that is not nested without end") from None
+    name = document.pop("event", None) if isinstance(document, dict) else None
+    cls = _KINDS.get(name) if isinstance(name, str) else None
     if cls is None:
         raise ValueError(f"expected one of the events {', '.join(_KINDS)}")
-    return cls(**document)
+    check_fields(cls, document)
+    event = cls(**document)
+    match event:
+        case Loaded():
+            _check_loads(event.load_ids, event.tables)
+            _check_tables(event.tables)
+            if event.reading not in _READINGS:
+                raise ValueError(f"expected one of {', '.join(_READINGS)}")
+        case Prepared():
+            _check_loads(event.load_ids, event.tables)
+        case Adopted():
+            _check_loads([event.load_id], event.rows)
+        case PackageRequest() if event.load_id:
+            check_load_id(event.load_id)
+    return event
+
+
+def check_entry(entry: dict[str, Any]) -> None:
+    """Refuse what is not a row of the journal.
+
+    Raises:
+        ValueError: it is not.
+    """
+    check_fields(_Entry, entry)
+    check_load_id(entry["load_id"])
+
+
+def _check_loads(load_ids: list[str], tables: Iterable[str]) -> None:
+    for load_id in load_ids:
+        check_load_id(load_id)
+    for table in tables:
+        check_identifier(table)
+
+
+def _check_tables(tables: dict[str, Any]) -> None:
+    for table in tables.values():
+        check_fields(_Table, table)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"expected a finite number, found {name}")
 
 
 class EventWriter:

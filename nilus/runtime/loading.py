@@ -17,7 +17,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.protocol.channel import Channel
 from nilus.protocol.job import Job
-from nilus.runtime.engine import failures, stored_schema
+from nilus.runtime.engine import failures, reserved_names, stored_schema
 from nilus.runtime.engine.context import empty_staging_afterwards
 from nilus.runtime.recovery import settle
 from nilus.runtime.rows.masks import masking
@@ -108,7 +108,11 @@ def tables_of(run: Loading, rows: dict[str, int], load_ids: list[str]) -> dict[s
         for load_id in load_ids
         for job in run.pipeline.get_load_package_info(load_id).jobs["new_jobs"]
     )
-    known = run.pipeline.schemas[run.source.schema.name].tables if loaded else {}
+    if not loaded:
+        return {}
+    schema = run.pipeline.schemas[run.source.schema.name]
+    reserved_names.refuse(schema, rows)
+    known = schema.tables
     return {
         table: {
             "rows": rows.get(table, 0),

@@ -21,7 +21,7 @@ from nilus.protocol.job import Job
 from nilus.runtime import sinks, support
 from nilus.runtime.columns import batching
 from nilus.runtime.columns.pandas_import import without_pandas
-from nilus.runtime.engine import failures, pipeline_state, stored_schema
+from nilus.runtime.engine import failures, pipeline_state, reserved_names, stored_schema
 from nilus.runtime.engine.context import config_values, interval_context, isolation, write_files
 from nilus.runtime.engine.internals.normalizer import copy_load_id_to_child_tables
 from nilus.runtime.engine.progress import ProgressCollector
@@ -241,11 +241,12 @@ def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
         run.source, run.job.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
     ):
         with run.seconds.of("extract"):
-            run.pipeline.extract(
+            extracted = run.pipeline.extract(
                 run.source,
                 loader_file_format=run.file_format,  # type: ignore[arg-type]
                 refresh="drop_resources" if run.job.sink.full_refresh else None,
             )
+        reserved_names.refuse(run.pipeline.schemas[run.source.schema.name], reserved_names.extracted(extracted))
         if run.masks is not None:
             run.masks.refuse_unseen()
         with run.seconds.of("normalize"), without_pandas() if run.file_format == "parquet" else nullcontext():

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from nilus.values.interval import parse_instant
+from nilus.values.names import RESERVED_PREFIXES, check_identifier
 from nilus.values.redaction import kind, redact_value
 from nilus.values.spelling import did_you_mean, snake
 from nilus.workflow.sync_flags import parse_duration
@@ -139,7 +140,14 @@ def _destination(text: str) -> str:
     parts = [part.strip() for part in text.split(".")]
     if len(parts) > 2 or not all(parts):
         raise ValueError(f"expected schema or schema.table, found {redact_value(text)}")
-    return ".".join(parts)
+    try:
+        return ".".join(map(check_identifier, parts))
+    except ValueError:
+        # Of the whole: the parts of an address, which somebody may have written here, show its password.
+        raise ValueError(
+            "expected names without /, \\, %-escapes and control characters that do not begin with "
+            f"{_either(RESERVED_PREFIXES)}, found {redact_value(text)}"
+        ) from None
 
 
 def _staging_bucket(text: str | None) -> str | None:

@@ -16,10 +16,12 @@ from typing import Any, Protocol
 from dlt import Pipeline
 from dlt.common.versioned_state import decompress_state
 
+from nilus.errors import StateError
 from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
 from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.values.names import check_load_id
 
 TABLE = "_airflow_loads"
 
@@ -78,6 +80,22 @@ class Entry:
     reading: str
     started_at: datetime
     landed: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a load id that would lead elsewhere as a part of a path.
+
+        Raises:
+            StateError: somebody else wrote the row.
+        """
+        try:
+            check_load_id(self.load_id)
+        except ValueError as problem:
+            raise StateError(
+                f"The journal {TABLE} holds an entry that cannot be used",
+                expected="the load id that dlt gave",
+                found=str(problem),
+                remedy=f"remove the entry from {TABLE}; look who else writes there",
+            ) from None
 
     @property
     def keeps_state(self) -> bool:

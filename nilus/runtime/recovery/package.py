@@ -24,6 +24,7 @@ from nilus.errors import StateError
 from nilus.protocol.job import Job, Run
 from nilus.runtime.engine.internals import packages
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.values.names import check_load_id
 from nilus.values.secret_texts import cut
 
 FORMAT = 1
@@ -78,6 +79,7 @@ class Package:
             for end in ("start", "end"):
                 reading[end] = reading[end] and datetime.fromisoformat(reading[end])
             package = cls(**{**document, "run": Run(**document["run"]), "reading": Reading(**reading)})
+            check_load_id(package.load_id)
             _check_paths(package.files)
         except (ValueError, TypeError, KeyError, AttributeError) as problem:
             raise StateError(
@@ -218,6 +220,10 @@ def _check_paths(files: dict[str, str]) -> None:
     for name in files:
         parts = PurePosixPath(name).parts
         if name not in packages.SINGLE_FILES and (
-            len(parts) != 2 or parts[0] != packages.JOBS_FOLDER or parts[1] in (".", "..")
+            len(parts) != 2
+            or parts[0] != packages.JOBS_FOLDER
+            or parts[1] in (".", "..")
+            or not parts[1].isprintable()
+            or "\\" in name
         ):
             raise ValueError(f"a file {name!r}")

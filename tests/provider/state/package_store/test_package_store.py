@@ -106,3 +106,30 @@ def test_what_is_no_place_for_packages_is_refused_with_what_would_be(root):
     with pytest.raises(WorkflowError, match="package_store cannot be used") as caught:
         PackageStore(root, "k")
     assert "s3://" in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "new_jobs/../../x", "new_jobs/..", "a/b/c", "new_jobs\\x", "", "new_jobs/x\n"]
+)
+def test_a_manifest_names_files_inside_its_package_alone(root, package, tmp_path, name):
+    store = PackageStore(root, RUN.state_key)
+    forged = json.dumps({"run": {}, "files": {name: ""}})
+    with pytest.raises(StateError, match="cannot be used") as caught:
+        store.put("1.5", str(package), forged)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("load_id", ["../1.5", "/1.5", "a/b", ".."])
+def test_a_load_id_is_a_folder_of_the_key(root, package, load_id):
+    with pytest.raises(StateError, match="load id"):
+        PackageStore(root, RUN.state_key).put(load_id, str(package), _manifest())
+
+
+def test_packages_in_a_folder_are_open_to_nobody_else(tmp_path, package):
+    store = PackageStore(str(tmp_path / "store"), RUN.state_key)
+    store.put("1.5", str(package), _manifest())
+    (kept,) = (tmp_path / "store").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o700
+    kept.chmod(0o755)
+    store.put("2.5", str(package), _manifest())
+    assert kept.stat().st_mode & 0o777 == 0o700
