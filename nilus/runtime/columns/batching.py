@@ -16,12 +16,12 @@ from typing import Final
 from dlt.extract import DltSource
 
 from nilus.runtime.columns.arrow_tables import filter_present_columns, fit_columns, mark_variants
-from nilus.runtime.columns.chunk_files import BoundedStorage, ColumnWriter, TableWriter
+from nilus.runtime.columns.chunk_files import BoundedStorage, ColumnWriter, RowWriter, TableWriter
 from nilus.runtime.columns.column_normalizer import ColumnNormalizer
 from nilus.runtime.columns.lossless_conversions import lossless_conversions
 from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
 from nilus.runtime.columns.table_normalizer import TableNormalizer
-from nilus.runtime.engine.internals import arrow, stand_ins
+from nilus.runtime.engine.internals import arrow, marks, stand_ins
 
 log = logging.getLogger("nilus")
 
@@ -84,6 +84,8 @@ def _no_value_changed() -> Iterator[None]:
     """Let no value change on its way into a column that exists, for the time of the block."""
     with (
         lossless_conversions(),
+        marks.escapes(),
+        stand_ins.as_writer(RowWriter),
         arrow.as_table_normalizer(TableNormalizer),
         arrow.as_extractor(
             write_items=fit_columns,

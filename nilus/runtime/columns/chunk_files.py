@@ -11,7 +11,8 @@ from dlt.common.schema.typing import TColumnSchema
 
 from nilus.runtime.columns.column_chunk import ColumnChunk
 from nilus.runtime.columns.pandas_import import without_pandas
-from nilus.runtime.columns.raw_column import NotRows, typed_json
+from nilus.runtime.columns.raw_column import NotRows
+from nilus.runtime.columns.typed_json import typed_json
 from nilus.runtime.engine.internals.stand_ins import ExtractorItemStorage
 from nilus.runtime.engine.internals.writers import (
     DataWriter,
@@ -34,7 +35,31 @@ _NESTED_LIMIT = 100
 _NESTING = frozenset({dict, list, tuple})
 
 
-class ColumnWriter(TypedJsonlListWriter):
+class RowWriter(TypedJsonlListWriter):
+    """Writes extracted rows as dlt does, with texts that begin with one of its marks escaped.
+
+    A subclass: `_f`, the open file, is dlt's.
+    """
+
+    def write_data(self, items: Sequence[Any]) -> None:
+        """Write rows as a line of JSON; called by dlt."""
+        DataWriter.write_data(self, items)
+        self._write_line(items)
+
+    def _write_line(self, items: Sequence[Any]) -> None:
+        try:
+            self._f.write(typed_json(items))
+        except (TypeError, ValueError) as error:
+            raise _named(error, items) from None
+        self._f.write(b"\n")
+
+    @classmethod
+    def writer_spec(cls) -> FileWriterSpec:
+        """Return the format it stands in for; asked by dlt."""
+        return TypedJsonlListWriter.writer_spec()
+
+
+class ColumnWriter(RowWriter):
     """Writes extracted rows by column, and those that do not fit as dlt does: a line of JSON.
 
     A subclass: `_f`, the open file, is dlt's.
@@ -47,13 +72,7 @@ class ColumnWriter(TypedJsonlListWriter):
             with without_pandas():
                 ColumnChunk.of(items).write(self._f)
         except NotRows:
-            self._f.write(typed_json(items))
-            self._f.write(b"\n")
-
-    @classmethod
-    def writer_spec(cls) -> FileWriterSpec:
-        """Return the format it stands in for; asked by dlt."""
-        return TypedJsonlListWriter.writer_spec()
+            self._write_line(items)
 
 
 class TableWriter(ParquetDataWriter):
@@ -207,6 +226,17 @@ class BoundedStorage(ExtractorItemStorage):
             write_held_items(writer)
             self._bytes[name] = 0
         return count
+
+
+def _named(error: Exception, rows: Sequence[Any]) -> Exception:
+    """Return an error with the column whose value cannot be written."""
+    for row in rows:
+        for key, value in row.items() if isinstance(row, dict) else ():
+            try:
+                typed_json({key: value})
+            except (TypeError, ValueError):
+                return type(error)(f"column {key!r}: {error}")
+    return error
 
 
 def estimated_bytes(rows: Sequence[Any]) -> float:

@@ -11,7 +11,8 @@ from typing import IO, Any, Final
 import orjson
 from dlt.common.json import may_have_pua
 
-from nilus.runtime.columns.raw_column import MIXED, NULL, NotRows, RawColumn, raw_column, typed_json
+from nilus.runtime.columns.raw_column import MIXED, NULL, NotRows, RawColumn, raw_column
+from nilus.runtime.columns.typed_json import typed_json
 
 MAGIC: Final = b"\x00nilus columns 1\n"
 """A chunk in a file begins with it; no line of JSON does. The last byte ends the line for whoever reads lines."""
@@ -140,7 +141,7 @@ class ColumnChunk:
                 {name: columns[name][index] for name in self.shapes[shape]}
                 for index, shape in enumerate(self.shape_of.to_pylist())
             ]
-        written = typed_json(rows)
+        written = typed_json(rows, escapes=False)
         return orjson.loads(written), may_have_pua(written)
 
 

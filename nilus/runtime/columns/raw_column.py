@@ -15,10 +15,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 import orjson
-from dlt.common.json import PUA_START_UTF8_MAGIC, custom_pua_decode_nested, custom_pua_encode
 
 from nilus.runtime.columns.json_texts import json_texts
-from nilus.runtime.rows.steps.sets_to_lists import sets_to_lists
+from nilus.runtime.columns.typed_json import escape, typed_json
+from nilus.runtime.engine.internals.marks import MARK_BYTES, resolve_marks
 
 NULL: Final = "null"
 TEXT: Final = "text"
@@ -41,28 +41,12 @@ NESTED: Final = "nested"
 MIXED: Final = "mixed"
 """Anything else: one JSON list of all values, with dlt's marks."""
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
-_MARK = re.compile(re.escape(PUA_START_UTF8_MAGIC))
+_MARK = re.compile(re.escape(MARK_BYTES))
 _NONE = type(None)
 
 
 class NotRows(Exception):  # noqa: N818 - not an error: dlt takes such rows itself
     """What came cannot be held in columns; the text says why."""
-
-
-def typed_json(value: Any) -> bytes:
-    """Return `value` as JSON with dlt's marks for types that JSON does not know; sets become lists.
-
-    Raises:
-        TypeError: it holds something that cannot be written.
-    """
-    return orjson.dumps(value, default=_encode, option=_OPTIONS | orjson.OPT_NON_STR_KEYS)
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, (set, frozenset)):
-        return sets_to_lists(value)
-    return custom_pua_encode(value)
 
 
 @dataclass(frozen=True)
@@ -102,7 +86,7 @@ class RawColumn:
         return buffer is not None and _MARK.search(buffer) is not None
 
     def to_encoder(self, rows: int) -> list[Any]:
-        """Return the values as dlt's encoder takes them; what it had marked before stays marked.
+        """Return the values as dlt's encoder takes them: marks stay, texts that look so are escaped.
 
         Args:
             rows: how many there are.
@@ -113,6 +97,8 @@ class RawColumn:
             values: list[Any] = orjson.loads(self.data)
             return values
         plain: list[Any] = self.data.to_pylist()
+        if self.kind == TEXT and self.has_marks():
+            plain = [escape(value) for value in plain]
         read = _READ.get(self.kind)
         return plain if read is None else [None if value is None else read(value) for value in plain]
 
@@ -124,7 +110,7 @@ class RawColumn:
         """
         values = self.to_encoder(rows)
         if self.kind in (NESTED, MIXED) or self.has_marks():
-            values = custom_pua_decode_nested(values)
+            values = resolve_marks(values)
         return values
 
 
@@ -201,8 +187,7 @@ def _double(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
 
 
 def _binary(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
-    # dlt reads an empty value back as its mark.
-    return None if b"" in values else _array(BINARY, values, "binary")
+    return _array(BINARY, values, "binary")
 
 
 def _time(values: Sequence[Any], has_none: bool) -> RawColumn | None:
@@ -236,8 +221,8 @@ def _zone(values: Sequence[Any], has_none: bool) -> Any:
 
 def _nested_column(values: Sequence[Any], _has_none: bool) -> RawColumn | None:
     try:
-        # Without OPT_NON_STR_KEYS: two keys may become the same text, which only reading it back settles.
-        texts = json_texts(values, lambda value: orjson.dumps(value, _encode, _OPTIONS))
+        # Keys that are texts only: two keys may become the same text, which only reading it back settles.
+        texts = json_texts(values, lambda value: typed_json(value, other_keys=False))
     except TypeError:
         return None
     return _array(NESTED, texts, "string")

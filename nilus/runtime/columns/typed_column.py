@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from dlt.common.json import PUA_START_UTF8_MAGIC, json
+from dlt.common.json import json
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.time import get_context_timezone, normalize_timezone
 
@@ -65,8 +65,6 @@ def typed_column(raw: RawColumn, rows: int, target: Target, normalizer: DataItem
         NotColumnar: a value does not fit, so that dlt would make a column for it, fail, or do what is known to nobody
             but dlt.
     """
-    if raw.kind == raw_column.TEXT and raw.has_marks():
-        raise NotColumnar("texts that begin with characters which dlt marks types with")
     convert = _CONVERT.get((raw.kind, target.data_type))
     array = None if convert is None else convert(raw, target)
     return array if array is not None else _one_by_one(raw, rows, target, normalizer)
@@ -142,10 +140,7 @@ def _json_text(raw: RawColumn, target: Target) -> Any:
     if not raw.has_marks():
         return raw.data
     values = raw.values(len(raw.data))
-    array = pa.array([None if value is None else json.dumps(value) for value in values], target.arrow_type)
-    if RawColumn(raw_column.NESTED, array).has_marks():
-        raise NotColumnar("nested texts that begin with characters which dlt marks types with")
-    return array
+    return pa.array([None if value is None else json.dumps(value) for value in values], target.arrow_type)
 
 
 _CONVERT: dict[tuple[str, str], Callable[[RawColumn, Target], Any]] = {
@@ -177,8 +172,6 @@ def _one_by_one(raw: RawColumn, rows: int, target: Target, normalizer: DataItemN
         raise NotColumnar(f"values that a column of {target.data_type} cannot hold") from error
     if not isinstance(array, pa.Array):
         raise NotColumnar("more text than one Arrow array holds")
-    if target.data_type == "json" and _has_marks(array):
-        raise NotColumnar("nested texts that begin with characters which dlt marks types with")
     return array
 
 
@@ -193,6 +186,8 @@ def _convert(value: Any, target: Target, normalizer: DataItemNormalizer) -> Any:
             value = normalizer.coerce_type(data_type, found, value)
         except (ValueError, SyntaxError):
             raise NotColumnar(reason) from None
+        if value is None:  # the JSON text null
+            return None
     if data_type == "timestamp":
         return normalize_timezone(value, target.timezone)
     if data_type == "json" and not isinstance(value, str):
@@ -200,8 +195,3 @@ def _convert(value: Any, target: Target, normalizer: DataItemNormalizer) -> Any:
     if data_type in ("decimal", "wei") and target.is_text:
         return str(value)
     return value
-
-
-def _has_marks(array: Any) -> bool:
-    buffer = array.buffers()[2] if len(array.buffers()) > 2 else None
-    return buffer is not None and PUA_START_UTF8_MAGIC in buffer.to_pybytes()

@@ -1,4 +1,4 @@
-"""Rows as dlt can write them: its JSON knows no sets."""
+"""Rows as dlt can write them: its JSON knows neither sets nor values of numpy and pandas."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ from uuid import UUID
 from dlt.extract import DltResource
 
 from nilus.runtime.engine.internals.steps import MapItem, step_of
+from nilus.runtime.rows.steps.python_values import to_python
 
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time, UUID})
 
 
 def sets_to_lists(row: Any) -> Any:
-    """Return `row` with every set in it, at any depth, replaced by a sorted list.
+    """Return `row` with each set in it, at any depth, as a sorted list, and values of numpy and pandas as Python's own.
 
-    What holds no set is returned as it is, the same object; the row itself is never changed. Anything that is not
+    What holds none is returned as it is, the same object; the row itself is never changed. Anything that is not
     a dict, a list or a tuple (a DataFrame, an Arrow table) is not looked into.
     """
     if isinstance(row, dict):
         return _dict(row)
-    if isinstance(row, (list, tuple)):
+    if isinstance(row, list) or type(row) is tuple:
         return _sequence(row)
     if isinstance(row, (set, frozenset)):
         return _sort([sets_to_lists(value) for value in row])
-    return row
+    return to_python(row)
 
 
 def _dict(row: dict[Any, Any]) -> dict[Any, Any]:
     changed = {}
     for key, value in row.items():
         if type(value) not in _PLAIN:
-            new = sets_to_lists(value)
+            try:
+                new = sets_to_lists(value)
+            except ValueError as error:
+                raise ValueError(f"column {key!r}: {error}") from None
             if new is not value:
                 changed[key] = new
     return {**row, **changed} if changed else row
