@@ -43,6 +43,7 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
     column_names.apply(source)
     masks = masking.apply(source, job, os.environ)
     strategy = "none" if handles_incrementality else job.sink.strategy
+    filtered = incremental.filtered(source, reading, strategy)
     for resource in source.selected_resources.values():
         _apply_table(resource, job.sink.table, alone=len(source.resources) == 1)
         if job.source.primary_key and _hint_of(resource, "primary_key") is None:
@@ -53,7 +54,7 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
         elif _disposition(resource) == "merge" and not _has_key(resource) and not _is_scd2(resource):
             log.warning("Resource %r merges but has no key: its rows are appended", resource.name)
         disposition = _disposition(resource)
-        incremental.apply(resource, source, job, reading, disposition=disposition, is_own=own_disposition)
+        incremental.apply(resource, job, reading, filtered=filtered, disposition=disposition, is_own=own_disposition)
         if disposition == "replace":
             _warn_of_reset(resource, job, reading)
         if masks is not None:

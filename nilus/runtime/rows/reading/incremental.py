@@ -11,7 +11,7 @@ from dlt.extract.incremental import Incremental
 from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.protocol.job import Job
-from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental
+from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental, hints_of
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.rows.reading.window import RequireValue, Since, Window
 
@@ -22,16 +22,45 @@ class Cursor(Incremental[Any]):
     """The cursor of the workflow's incremental-key, which the source never sees."""
 
 
+def filtered(source: DltSource, reading: Reading, strategy: str) -> frozenset[str]:
+    """Return the names of the selected resources that give on to transformers only the rows this run reads.
+
+    Args:
+        source: its resources, before any option of the workflow is put on them.
+        reading: what the run reads.
+        strategy: the workflow's, for resources that have no write disposition.
+    """
+    return frozenset(
+        resource.name for resource in source.selected_resources.values() if _filters(resource, reading, strategy)
+    )
+
+
+def _filters(resource: DltResource, reading: Reading, strategy: str) -> bool:
+    own = own_incremental(resource)
+    if own is not None:
+        return reading.kind == "cursor" or own.allow_external_schedulers is True
+    disposition = hints_of(resource).get("write_disposition")
+    if disposition is None:
+        return strategy != "replace" or reading.kind == "windowed"
+    return (disposition.get("disposition") if isinstance(disposition, dict) else disposition) != "replace"
+
+
 def apply(
-    resource: DltResource, source: DltSource, job: Job, reading: Reading, *, disposition: str, is_own: bool
+    resource: DltResource,
+    job: Job,
+    reading: Reading,
+    *,
+    filtered: frozenset[str],
+    disposition: str,
+    is_own: bool,
 ) -> None:
     """Let `resource` read what `reading` says, in place.
 
     Args:
         resource: one of the selected resources.
-        source: all of them.
         job: its incremental-key.
         reading: nothing is done unless it is `windowed` or `cursor`.
+        filtered: what the function of this name returned. A transformer of one of them reads filtered rows already.
         disposition: how its rows are written: `append`, `replace`, `merge`, or empty if that depends on each row.
         is_own: the resource says so itself. One that replaces its table by its own word reads all of it.
     """
@@ -48,8 +77,13 @@ def apply(
         log.info(
             "Resource %r replaces its table by its own word: incremental-key %r is not applied", resource.name, key
         )
-    elif _reads_from_another(resource, source):
-        log.info("Transformer %r reads from a resource that incremental-key is applied to", resource.name)
+    elif parent := next((name for name in ancestors_of(resource) if name in filtered), None):
+        log.info(
+            "Transformer %r gets only the rows that %r reads in this run: incremental-key %r is not applied again",
+            resource.name,
+            parent,
+            key,
+        )
     elif reading.kind == "windowed":
         window = Window(_cursor_path(key), initial_value=reading.start, end_value=reading.end)
         window.hides_values = bool(job.source.mask)
@@ -83,11 +117,6 @@ def _tell_of_own(resource: DltResource, own: Incremental[Any], key: str, reading
         )
     else:
         log.info("Resource %r brings its own incremental: incremental-key %r is not applied to it", resource.name, key)
-
-
-def _reads_from_another(resource: DltResource, source: DltSource) -> bool:
-    selected = {one.name for one in source.selected_resources.values()}
-    return not selected.isdisjoint(ancestors_of(resource))
 
 
 def _apply_cursor(resource: DltResource, key: str, reading: Reading, disposition: str, *, hides_values: bool) -> None:

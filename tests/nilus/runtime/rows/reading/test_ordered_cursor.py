@@ -17,7 +17,6 @@ from dlt.common.configuration.container import Container
 from dlt.common.json import json
 from dlt.common.pipeline import StateInjectableContext
 from dlt.extract.exceptions import PipeException
-from dlt.extract.incremental import Incremental
 
 from nilus.errors import SourceError
 from nilus.runtime.engine.context import isolation
@@ -71,9 +70,7 @@ def _ids(item: Any) -> list[int]:
 
 
 @pytest.fixture
-def cursor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cursor]:
-    for name in ("bind", "_make_or_get_transformer", "_get_last_value"):
-        monkeypatch.setattr(Incremental, name, getattr(Incremental, name))
+def cursor(tmp_path: Path) -> Iterator[Cursor]:
     ordered_cursor.use(hides_values=False)
     with isolation(str(tmp_path), CONFIGURATION):
         yield Cursor()
