@@ -22,6 +22,8 @@ from nilus.runtime.columns.lossless_conversions import lossless_conversions
 from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
 from nilus.runtime.columns.table_normalizer import TableNormalizer
 from nilus.runtime.engine.internals import arrow, marks, stand_ins
+from nilus.runtime.engine.internals.normalizer import without_collisions
+from nilus.runtime.rows.steps import column_names
 
 log = logging.getLogger("nilus")
 
@@ -85,6 +87,7 @@ def _no_value_changed() -> Iterator[None]:
     with (
         lossless_conversions(),
         marks.escapes(),
+        without_collisions(lambda table, *names: column_names.refuse(f"Table {table!r}", *names)),
         stand_ins.as_writer(RowWriter),
         arrow.as_table_normalizer(TableNormalizer),
         arrow.as_extractor(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from dlt.common.normalizers.json.relational import DataItemNormalizer
 from dlt.common.schema import Schema
+
+from nilus.runtime.engine.internals.stand_ins import replace_attribute
 
 __all__ = [
     "DataItemNormalizer",
@@ -15,6 +19,7 @@ __all__ = [
     "has_random_ids",
     "is_nested_type",
     "nesting_limit",
+    "without_collisions",
 ]
 
 
@@ -57,3 +62,57 @@ def is_nested_type(normalizer: DataItemNormalizer, table: str, column: str, limi
         limit: what `nesting_limit` returned.
     """
     return bool(normalizer._is_nested_type(table, column, limit))
+
+
+Refuse = Callable[[str, str, str, str], NoReturn]
+"""Raises for a table, two keys as the row has them, and the name that both get in the table."""
+
+
+@contextmanager
+def without_collisions(refuse: Refuse) -> Iterator[None]:
+    """Let no key of a row take the place of another, at any depth, for the time of the block.
+
+    dlt keeps the last of the values of keys that become one column. Here nulls give way, and two values are refused.
+
+    Args:
+        refuse: called where two keys with values become one column, or one child table.
+    """
+
+    def flatten(
+        self: DataItemNormalizer, table: str, dict_row: dict[str, Any], _r_lvl: int
+    ) -> tuple[dict[str, Any], dict[tuple[str, ...], Sequence[Any]]]:
+        row, lists = original(self, table, dict_row, _r_lvl)
+        if len(row) + len(lists) == len(dict_row) and dict not in set(map(type, dict_row.values())):
+            return row, lists
+        taken: dict[str, str] = {}
+        for path, name, value, is_table in _leaves(self, table, dict_row, _r_lvl):
+            if value is None or (is_table and not value):
+                continue
+            place = f"{table}__{name}" if is_table else name
+            if place in taken:
+                refuse(table, taken[place], path, name)
+            taken[place] = path
+            if not is_table:
+                row[name] = value
+        return row, lists
+
+    original = DataItemNormalizer._flatten
+    with replace_attribute(DataItemNormalizer, "_flatten", flatten):
+        yield
+
+
+def _leaves(
+    normalizer: DataItemNormalizer, table: str, row: dict[str, Any], limit: int
+) -> Iterator[tuple[str, str, Any, bool]]:
+    """Yield what dlt makes a column or a child table of: its keys, its name, its value, and whether it is a table."""
+    todo: list[tuple[dict[str, Any], int, tuple[str, ...], str]] = [(row, limit, (), "")]
+    while todo:
+        values, level, path, keys = todo.pop()
+        for key, value in values.items():
+            part = column_name(normalizer, key)
+            name = normalizer._shorten_fragments(*path, part) if path else part
+            is_parted = type(value) in (dict, list) and not normalizer._is_nested_type(table, name, level)
+            if is_parted and type(value) is dict:
+                todo.append((value, level - 1, (*path, part), f"{keys}{key}."))
+            else:
+                yield f"{keys}{key}", name, value, is_parted

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from dlt.extract import DltSource
 
@@ -17,67 +17,94 @@ _KNOWN_SHAPES = 10_000
 def apply(source: DltSource) -> None:
     """Let rows be refused in which two columns get one name, in place."""
     for resource in source.selected_resources.values():
-        nesting = resource.max_table_nesting
-        depth = source.max_table_nesting if nesting is None else nesting
-        last_step.add(resource, OneName(resource.name, source.schema.naming.normalize_path, is_flattened=bool(depth)))
+        last_step.add(resource, OneName(resource.name, source.schema.naming.normalize_path))
+
+
+def refuse(place: str, first: str, second: str, name: str) -> NoReturn:
+    """Refuse a row.
+
+    Args:
+        place: where it comes from, or goes to.
+        first: a column as the source names it; the keys of nested ones with points between them.
+        second: another one.
+        name: what both are called in the table.
+
+    Raises:
+        SourceError: always.
+    """
+    raise SourceError(
+        f"{place}: the columns {first!r} and {second!r} get the same name in the table",
+        expected="columns that differ by more than case and punctuation",
+        found=f"{name!r} for both",
+        remedy="rename one of them in the source: only one would be kept. SCHEMA_NAMING in source_env "
+        "chooses another naming convention; direct keeps names as they are",
+    )
 
 
 class OneName:
-    """Looks at the names of the columns of one resource's rows; each set of names once.
+    """Looks at the names of the columns of one resource's rows; each set of names once, if no two of them are the same.
+
+    A column without a value gives way to the other one. What is nested is looked at where it becomes columns.
 
     Args:
         resource: its name, for messages.
         normalize: makes the table's name of a column's.
-        is_flattened: nested dicts become columns, too.
     """
 
-    def __init__(self, resource: str, normalize: Callable[[str], str], *, is_flattened: bool) -> None:
+    def __init__(self, resource: str, normalize: Callable[[str], str]) -> None:
         self._resource = resource
         self._normalize = normalize
-        self._is_flattened = is_flattened
         self._seen: set[tuple[Any, ...]] = set()
 
     def __call__(self, item: Any, meta: Any = None) -> Any:  # noqa: ARG002 - see last_step
-        """Return an item as it came.
+        """Return an item as it came, or a table without columns that have no value beside another of their name.
 
         Raises:
             SourceError: two columns of a row or table get one name.
         """
+        if is_frame(item):
+            return self._without_twins(item)
         rows = item if isinstance(item, list) else (item,)
-        if not self._is_flattened and set(map(type, rows)) == {dict}:
-            for names in set(map(tuple, rows)) - self._seen:
-                self._check(names)
+        if set(map(type, rows)) == {dict} and set(map(tuple, rows)) <= self._seen:
             return item
+        if any(map(is_frame, rows)):
+            return [self._without_twins(one) if is_frame(one) else one for one in rows]
         for row in rows:
-            if isinstance(row, Mapping):
-                names = tuple(self._flatten(row)) if self._is_flattened else tuple(row)
-                if names not in self._seen:
-                    self._check(names)
-            elif is_frame(row):
-                self._check(tuple(as_arrow(row).schema.names))
+            if isinstance(row, Mapping) and tuple(row) not in self._seen:
+                self._check(row, tuple(row))
         return item
 
-    def _flatten(self, row: Mapping[Any, Any], inside: str = "") -> Iterator[str]:
-        for key, value in row.items():
-            name = f"{inside}{key}"
-            if isinstance(value, Mapping) and value:
-                yield from self._flatten(value, f"{name}__")
-            else:
-                yield name
-
-    def _check(self, names: tuple[Any, ...]) -> None:
+    def _check(self, row: Mapping[Any, Any], names: tuple[Any, ...]) -> None:
         if len(self._seen) >= _KNOWN_SHAPES:
             self._seen.clear()
-        first: dict[str, Any] = {}
+        with_value: dict[str, Any] = {}
         for name in names:
             normalized = self._normalize(str(name))
-            other = first.setdefault(normalized, name)
-            if other is not name:
-                raise SourceError(
-                    f"Resource {self._resource!r}: the columns {other!r} and {name!r} get the same name in the table",
-                    expected="columns that differ by more than case and punctuation",
-                    found=f"{normalized!r} for both",
-                    remedy="rename one of them in the source: only one would be kept. SCHEMA_NAMING in source_env "
-                    "chooses another naming convention; direct keeps names as they are",
-                )
-        self._seen.add(names)
+            if row[name] is not None and with_value.setdefault(normalized, name) is not name:
+                refuse(f"Resource {self._resource!r}", with_value[normalized], name, normalized)
+        if len(set(map(self._normalize, map(str, names)))) == len(names):
+            self._seen.add(names)
+
+    def _without_twins(self, frame: Any) -> Any:
+        table = as_arrow(frame)
+        names = tuple(table.schema.names)
+        if names in self._seen:
+            return frame
+        with_value: dict[str, int] = {}
+        left: list[int] = []
+        for index, name in enumerate(names):
+            normalized = self._normalize(name)
+            other = with_value.setdefault(normalized, index)
+            if other == index:
+                continue
+            if table.column(index).null_count == table.num_rows:
+                left.append(index)
+            elif table.column(other).null_count == table.num_rows:
+                left.append(other)
+                with_value[normalized] = index
+            else:
+                refuse(f"Resource {self._resource!r}", names[other], name, normalized)
+        if not left:
+            self._seen.add(names)
+            return frame
+        return table.select([index for index in range(len(names)) if index not in left])

@@ -46,12 +46,45 @@ def test_columns_that_get_one_name_are_refused_with_both_and_nothing_is_loaded(r
     assert duckdb.tables() == set()
 
 
-def test_a_nested_column_that_gets_the_name_of_another_is_refused_where_it_is_flattened(run_types, duckdb):
-    rows = shop({"a": {"B": 1}, "a__b": 2})
-    run_types(rows, duckdb.spec(), resources=["dicts"])
-    assert set(duckdb.columns("dicts")) == {"a", "a__b"}
-    with pytest.raises(SourceError, match="'a__B' and 'a__b' get the same name"):
-        run_types(rows, duckdb.spec(), resources=["dicts"], max_table_nesting=1)
+# A row, and the keys that become the same column or child table.
+COLLISIONS = {
+    "nested_and_flat": ({"a": {"B": 1}, "a__b": 2}, "'a__b' and 'a.B'"),
+    "the_same_spelling": ({"a": {"b": 1}, "a__b": 2}, "'a__b' and 'a.b'"),
+    "in_a_child_table": ({"items": [{"xY": 1, "x_y": 2}]}, "'xY' and 'x_y'"),
+    "in_a_grandchild": ({"items": [{"id": 1, "l": [{"q": {"xY": 1}, "q__x_y": 2}]}]}, "'q__x_y' and 'q.xY'"),
+    "two_child_tables": ({"aB": [1], "a_b": [2]}, "'aB' and 'a_b'"),
+    "a_nested_child_table": ({"a": {"b": [1]}, "a__b": [2]}, "'a__b' and 'a.b'"),
+}
+# A row, its first columns in the table.
+TWINS = {
+    "no_value_behind": ({"x_y": 1, "xY": None}, {"x_y": 1}),
+    "no_value_before": ({"xY": None, "x_y": 1}, {"x_y": 1}),
+    "no_value_in_either": ({"xY": None, "x_y": None, "z": 1}, {"z": 1}),
+    "no_nested_value": ({"a": {"b": None}, "a__b": 2}, {"a__b": 2}),
+}
+
+
+@pytest.mark.parametrize("name", COLLISIONS)
+def test_keys_that_become_one_column_at_any_depth_are_refused_with_both(run_types, duckdb, name):
+    row, both = COLLISIONS[name]
+    with pytest.raises(SourceError, match=f"the columns {both} get the same name"):
+        run_types(shop(row), duckdb.spec(), resources=["dicts"], max_table_nesting=3)
+
+
+def test_keys_that_become_one_column_stay_apart_where_they_stay_json(run_types, sink):
+    for row, _ in (COLLISIONS["in_a_child_table"], COLLISIONS["the_same_spelling"]):
+        run_types(shop({"id": 1, **row}), sink.spec(), resources=["dicts"])
+    assert set(sink.columns("dicts")) == {"id", "items", "a", "a__b"}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_key_without_a_value_gives_way_to_the_other_of_its_name(run_types, duckdb, name):
+    row, expected = TWINS[name]
+    kinds = ["dicts", "lists"] if name.startswith("no_nested") else ["dicts", "frames", "tables_in_lists"]
+    run_types(shop(row), duckdb.spec(), resources=kinds, max_table_nesting=2)
+    for kind in kinds:
+        columns = ", ".join(expected)
+        assert duckdb.rows(f"SELECT {columns} FROM raw.{kind}") == [tuple(expected.values())]
 
 
 def test_a_name_that_is_spelt_differently_from_row_to_row_is_one_column(run_types, duckdb):
