@@ -228,7 +228,7 @@ class NilusCustomSourceOperator(BaseOperator):
     ) -> None:
         """Render as usual; then keep what was rendered to oneself and leave a redacted copy in the fields.
 
-        Airflow stores the fields as they are after rendering and shows them in its UI.
+        Airflow stores the fields as they are after rendering and shows them in its UI. Stands in for Airflow's method.
         """
         from airflow.providers.common.compat.sdk import AirflowFailException
         from jinja2 import TemplateError

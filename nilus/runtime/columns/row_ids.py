@@ -6,7 +6,7 @@ import base64
 import os
 from typing import Any
 
-from dlt.common.normalizers.utils import DLT_ID_LENGTH_BYTES
+from nilus.runtime.engine.internals.normalizer import DLT_ID_LENGTH_BYTES
 
 _BYTES_OF_GROUP = 3
 _CHARACTERS_OF_GROUP = 4

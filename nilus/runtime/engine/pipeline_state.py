@@ -15,7 +15,7 @@ from dlt.common.json import json as dlt_json
 from dlt.common.pipeline import TPipelineState
 from dlt.extract import DltSource
 
-from nilus.runtime.engine.internals.packages import force_state_extract
+from nilus.runtime.engine.internals.state import force_state_extract
 
 log = logging.getLogger("nilus")
 

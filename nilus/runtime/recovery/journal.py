@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dlt import Pipeline
-from dlt.common.versioned_state import decompress_state
 
 from nilus.errors import StateError
 from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
+from nilus.runtime.engine.internals.state import decompress_state
 from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.values.names import check_load_id

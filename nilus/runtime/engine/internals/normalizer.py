@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from dlt.common.normalizers.json.relational import DataItemNormalizer
+from dlt.common.normalizers.utils import DLT_ID_LENGTH_BYTES
 from dlt.common.schema import Schema
 
 from nilus.runtime.engine.internals.stand_ins import replace_attribute
 
 __all__ = [
+    "DLT_ID_LENGTH_BYTES",
     "DataItemNormalizer",
     "column_name",
     "copy_load_id_to_child_tables",

@@ -8,14 +8,12 @@ from typing import Final
 from dlt import Pipeline
 from dlt.common.storages import LoadStorage, PackageStorage
 from dlt.common.storages.load_package import create_load_id
-from dlt.pipeline.state_sync import force_state_extract
 
 __all__ = [
     "JOBS_FOLDER",
     "SCHEMA_FILE",
     "SINGLE_FILES",
     "create_load_id",
-    "force_state_extract",
     "make_package_folder",
     "package_folder",
 ]

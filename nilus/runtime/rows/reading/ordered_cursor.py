@@ -162,7 +162,7 @@ class _Ordered(IncrementalTransform):
 
 
 class OrderedRows(_Ordered, JsonIncremental):
-    """Rows: dicts and objects."""
+    """Rows: dicts and objects. A subclass: `_primary_key` is dlt's."""
 
     _plain: tuple[type[Any], ...] = ()
     """Types of values that dlt's own comparison orders beside the bounds, which is faster."""
@@ -206,7 +206,7 @@ class OrderedRows(_Ordered, JsonIncremental):
 
 
 class OrderedTables(_Ordered, ArrowIncremental):
-    """Arrow tables and batches, DataFrames."""
+    """Arrow tables and batches, DataFrames. A subclass: `_primary_key` is dlt's."""
 
     def __call__(self, item: Any) -> tuple[Any, bool, bool]:
         """Return what of a table is in the range, or None, and whether some of it is out of it; called by dlt."""

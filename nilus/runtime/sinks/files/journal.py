@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dlt import Pipeline
-from dlt.common.versioned_state import decompress_state
 
 from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
+from nilus.runtime.engine.internals.state import decompress_state
 from nilus.runtime.recovery import journal
 from nilus.runtime.recovery.journal import Entry
 from nilus.runtime.rows.reading.decision import Reading

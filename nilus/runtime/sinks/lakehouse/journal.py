@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_root_table
-from dlt.common.versioned_state import decompress_state
 
 from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
+from nilus.runtime.engine.internals.state import decompress_state
 from nilus.runtime.recovery import journal
 from nilus.runtime.recovery.journal import Entry
 from nilus.runtime.rows.reading.decision import Reading
