@@ -234,7 +234,7 @@ def _files_of(manifest: str | bytes) -> list[str]:
     wrong = [name for name in names if not _INSIDE.fullmatch(name) or ".." in name.split("/")]
     if wrong:
         raise StateError(
-            "A package in the package store cannot be used",
+            "A package in the package store names no files of its own",
             expected="a manifest that names files inside its own folder",
             found=f"a file {wrong[0][:200]!r}",
             remedy="look who else writes to the package store; remove the package to extract again",

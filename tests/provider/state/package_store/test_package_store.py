@@ -114,7 +114,7 @@ def test_what_is_no_place_for_packages_is_refused_with_what_would_be(root):
 def test_a_manifest_names_files_inside_its_package_alone(root, package, tmp_path, name):
     store = PackageStore(root, RUN.state_key)
     forged = json.dumps({"run": {}, "files": {name: ""}})
-    with pytest.raises(StateError, match="cannot be used") as caught:
+    with pytest.raises(StateError, match="names no files of its own") as caught:
         store.put("1.5", str(package), forged)
     assert not caught.value.retryable
 
