@@ -6,10 +6,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dlt.common.jsonpath import compile_path
 from dlt.extract import DltResource, DltSource, decorators
 from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from dlt.extract.reference import SourceFactory
 from dlt.extract.wrappers import wrap_additional_type
+from jsonpath_ng import Child, Fields, JSONPath, Root
+from jsonpath_ng.exceptions import JSONPathError
 
 __all__ = [
     "IncrementalResourceWrapper",
@@ -18,7 +21,10 @@ __all__ = [
     "default_disposition",
     "default_incremental",
     "hints_of",
+    "incremental_steps",
     "is_connected",
+    "parents_incrementals",
+    "plain_path",
     "refuse_missing_arguments",
     "set_default_disposition",
     "wrap_additional_type",
@@ -54,6 +60,50 @@ def ancestors_of(resource: DltResource) -> Iterator[str]:
         parent = parent.parent
 
 
+def incremental_steps(resource: DltResource) -> Iterator[Incremental[Any]]:
+    """Yield the incrementals among the steps of a resource, however many there are."""
+    yield from _incrementals(resource._pipe)
+
+
+def parents_incrementals(resource: DltResource) -> Iterator[tuple[str, Incremental[Any]]]:
+    """Yield the incrementals of all that a transformer reads from, with the name of the resource each belongs to."""
+    pipe = resource._pipe.parent
+    while pipe is not None:
+        for found in _incrementals(pipe):
+            yield pipe.name, found
+        pipe = pipe.parent
+
+
+def _incrementals(pipe: Any) -> Iterator[Incremental[Any]]:
+    for step in pipe.steps:
+        found = step.incremental or _default_of(pipe.gen) if isinstance(step, IncrementalResourceWrapper) else step
+        if isinstance(found, Incremental):
+            yield found
+
+
+def plain_path(path: str) -> tuple[str, ...] | None:
+    """Return the names a JSON path leads through; None if it is more than names: wildcards, lists, unions, filters.
+
+    Args:
+        path: as a cursor has it.
+    """
+    try:
+        return _plain(compile_path(path))
+    except JSONPathError:
+        return None
+
+
+def _plain(path: JSONPath) -> tuple[str, ...] | None:
+    if isinstance(path, Root):
+        return ()
+    if isinstance(path, Fields):
+        return (str(path.fields[0]),) if len(path.fields) == 1 and path.fields[0] != "*" else None
+    if isinstance(path, Child):
+        left, right = _plain(path.left), _plain(path.right)
+        return None if left is None or right is None else left + right
+    return None
+
+
 def wrap_functions(source: DltSource, wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
     """Put a wrapper around the functions of the selected resources and of those they read from, not of transformers.
 
@@ -69,7 +119,10 @@ def wrap_functions(source: DltSource, wrap: Callable[[Callable[..., Any], str], 
 
 def default_incremental(resource: DltResource) -> Incremental[Any] | None:
     """Return the incremental that is the default of an argument of the resource's function."""
-    function: Any = resource._pipe.gen
+    return _default_of(resource._pipe.gen)
+
+
+def _default_of(function: Any) -> Incremental[Any] | None:
     parameter = IncrementalResourceWrapper.get_incremental_arg(inspect.signature(inspect.unwrap(function)))
     return parameter.default if parameter is not None and isinstance(parameter.default, Incremental) else None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from dlt.extract import DltResource
+from dlt.extract.incremental import Incremental
 
 from nilus.errors import WorkflowError
-from nilus.runtime.engine.internals.resources import hints_of
+from nilus.runtime.engine.internals.resources import hints_of, parents_incrementals, plain_path
 from nilus.runtime.rows.masks.columns import Mask, MaskColumns
 from nilus.runtime.rows.reading import incremental
 from nilus.runtime.rows.reading.decision import Reading
@@ -40,7 +41,10 @@ def refuse(resource: DltResource, columns: MaskColumns, reading: Reading) -> Non
                 "a mask that gives the same for the same value, such as hash or hmac",
                 f"{mask.algorithm.name}: every row would be retired and written anew",
             )
-    _refuse_cursor(resource, columns, reading, keys)
+    for cursor in incremental.all_incrementals(resource):
+        _refuse_cursor(resource.name, cursor, columns, reading, keys)
+    for name, cursor in parents_incrementals(resource):
+        _refuse_cursor(name, cursor, columns, reading, set())
 
 
 def _refusal(message: str, expected: str, found: str) -> WorkflowError:
@@ -66,17 +70,24 @@ def _refuse_key(resource: DltResource, mask: Mask, *, is_merged: bool) -> None:
         )
 
 
-def _refuse_cursor(resource: DltResource, columns: MaskColumns, reading: Reading, keys: set[str]) -> None:
-    cursor = incremental.own_incremental(resource)
-    if cursor is None or cursor.end_value is not None:
+def _refuse_cursor(
+    resource: str, cursor: Incremental[Any], columns: MaskColumns, reading: Reading, keys: set[str]
+) -> None:
+    """Refuse a cursor that keeps a masked value in the state, or of which nobody can tell which value it keeps."""
+    if cursor.end_value is not None or (cursor.allow_external_schedulers is True and reading.interval is not None):
         return
-    if cursor.allow_external_schedulers is True and reading.interval is not None:
-        return
-    path = _names(cursor.cursor_path, columns.name)
+    path = plain_path(cursor.cursor_path)
+    if path is None:
+        raise _refusal(
+            f"Resource {resource!r}: its cursor is not a plain field, and columns are masked",
+            "the name of a column, or names joined by points: what a cursor reads is kept in clear in the state",
+            f"the cursor {cursor.cursor_path!r}",
+        )
+    path = tuple(map(columns.name, path))
     for mask in columns.masks:
         if any(path[: len(way)] == way or way[: len(path)] == path for way in mask.paths):
             raise WorkflowError(
-                f"Resource {resource.name!r}: column {mask.column!r} is its cursor, and is to be masked",
+                f"Resource {resource!r}: column {mask.column!r} is its cursor, and is to be masked",
                 expected="a cursor that may be known: its last value is kept in clear in the state, in Airflow and in "
                 "the destination",
                 found=f"the mask {mask.algorithm.name}",
@@ -90,7 +101,7 @@ def _refuse_cursor(resource: DltResource, columns: MaskColumns, reading: Reading
     for mask in columns.masks:
         if any(way[0] in hashed for way in mask.paths):
             raise WorkflowError(
-                f"Resource {resource.name!r}: column {mask.column!r} is the key by which rows at its cursor are "
+                f"Resource {resource!r}: column {mask.column!r} is the key by which rows at its cursor are "
                 "compared, and is to be masked",
                 expected="a key that may be known: dlt keeps a digest of it, without a key of its own, in the state",
                 found=f"the mask {mask.algorithm.name}",
@@ -113,9 +124,3 @@ def _keys(resource: DltResource) -> Iterator[str]:
         for name, column in declared.items():
             if column.get("primary_key") or column.get("merge_key"):
                 yield name
-
-
-def _names(path: str, name: Callable[[str], str]) -> tuple[str, ...]:
-    """Return the names in a JSON path, as far as they are plain."""
-    parts = path.replace("[*]", "").replace("$.", "").split(".")
-    return tuple(name(part.strip("'\"")) for part in parts if part)

@@ -11,7 +11,11 @@ from dlt.extract.incremental import Incremental
 from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.protocol.job import Job
+<<<<<<< HEAD
 from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental, hints_of
+=======
+from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental, incremental_steps
+>>>>>>> 02680a4 (No cursor keeps a masked value in the state: those of parents that are not loaded count, and a path that is more than names is refused while columns are masked)
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.rows.reading.window import RequireValue, Since, Window
 
@@ -104,6 +108,13 @@ def own_incremental(resource: DltResource) -> Incremental[Any] | None:
         if isinstance(value, Incremental):
             return value
     return default_incremental(resource)
+
+
+def all_incrementals(resource: DltResource) -> list[Incremental[Any]]:
+    """Return every incremental of a resource: its steps' and what its function gets; each once."""
+    own = own_incremental(resource)
+    found = {id(one): one for one in (*incremental_steps(resource), *((own,) if own else ()))}
+    return list(found.values())
 
 
 def _tell_of_own(resource: DltResource, own: Incremental[Any], key: str, reading: Reading) -> None:

@@ -359,3 +359,47 @@ def test_the_rows_a_source_keeps_are_not_changed(masks):
     masked = masks({"email": "hash", "address.street": "redact", "born": "year_only"}).row(row)
     assert row == copy
     assert masked == {"email": sha("mia@example.com"), "address": {"street": "REDACTED"}, "born": 1987}
+
+
+PATHS = """
+    @nilus.resource(name="PARENT")
+    def customers(at=nilus.sources.incremental(%r)):
+        yield {"id": 1, "email": "mia@example.com", "a": {"email": "mia@example.com"}}
+
+    @nilus.transformer(data_from=customers)
+    def mails(row):
+        yield {"id": row["id"], "email": row["email"]}
+
+    class Shop(CustomSource):
+        def handles_incrementality(self):
+            return True
+
+        def nilus_source(self, uri, table, **kwargs):
+            return %s
+"""
+
+
+@pytest.mark.parametrize("returned", ["[customers, mails]", "mails"])
+@pytest.mark.parametrize(
+    ("path", "match"),
+    [
+        ("email", "'email' is its cursor"),
+        ("$['email']", "'email' is its cursor"),
+        ("$.email", "'email' is its cursor"),
+        ("*.email", "is not a plain field"),
+        ("$..email", "is not a plain field"),
+        ("['id','email']", "is not a plain field"),
+        ("id|email", "is not a plain field"),
+    ],
+)
+def test_no_cursor_keeps_a_masked_value_in_the_state(run_masked, duckdb, returned, path, match):
+    with pytest.raises(WorkflowError, match=rf"(?s)'PARENT'.*{match}"):
+        run_masked(PATHS % (path, returned), duckdb.spec(strategy="append"), mask={"email": "hash"})
+    assert duckdb.tables() == set()
+
+
+def test_a_path_of_names_is_compared_name_by_name(run_masked, duckdb):
+    with pytest.raises(WorkflowError, match=r"'a\.email' is its cursor"):
+        run_masked(PATHS % ("$.a['email']", "mails"), duckdb.spec(strategy="append"), mask={"a.email": "hash"})
+    run_masked(PATHS % ("$['id']", "mails"), duckdb.spec(strategy="append"), mask={"email": "hash"})
+    assert duckdb.rows("SELECT email FROM raw.mails") == [(sha("mia@example.com"),)]
