@@ -11,11 +11,7 @@ from dlt.extract.incremental import Incremental
 from jsonpath_ng.exceptions import JSONPathError
 
 from nilus.protocol.job import Job
-<<<<<<< HEAD
-from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental, hints_of
-=======
-from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental, incremental_steps
->>>>>>> 02680a4 (No cursor keeps a masked value in the state: those of parents that are not loaded count, and a path that is more than names is refused while columns are masked)
+from nilus.runtime.engine.internals.resources import ancestors_of, default_incremental, hints_of, incremental_steps
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.rows.reading.window import RequireValue, Since, Window
 
