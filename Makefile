@@ -87,6 +87,7 @@ matrix: install system-packages
 # What resolves: under the constraint files of managed Airflows, and for each Airflow and Python beside other providers.
 resolve: install
 	$(VENV_PYTHON) -m matrix --resolve $(MATRIX_ARGS)
+	$(VENV_PYTHON) -m matrix --wheels
 
 lint: install
 	$(VENV_PYTHON) -m ruff check .

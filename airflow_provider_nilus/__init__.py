@@ -39,6 +39,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Nilus",
                 "python-modules": [
                     "airflow_provider_nilus.hooks.custom_source",
+                    "airflow_provider_nilus.hooks.discovery",
                     "airflow_provider_nilus.hooks.lakehouse",
                     "airflow_provider_nilus.hooks.repository",
                 ],

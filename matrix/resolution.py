@@ -70,6 +70,11 @@ class Resolved:
         return all(isinstance(value, int) for value in (self.default, self.all, self.beside))
 
 
+def constraint_file(name: str) -> Path:
+    """Return a file of `matrix/constraints`."""
+    return CHECKOUT / "matrix" / "constraints" / f"{name}.txt"
+
+
 def constrained_targets() -> list[Target]:
     """Return the managed Airflows."""
     return [Target(airflow, "3.12", name) for airflow, name in CONSTRAINED.items()]
@@ -112,7 +117,7 @@ class Resolver:
         """
         files = [constraints(target.airflow)]
         if target.constraints:
-            files.append(CHECKOUT / "matrix" / "constraints" / f"{target.constraints}.txt")
+            files.append(constraint_file(target.constraints))
         asked = HOME / "beside.in"
         asked.write_text("\n".join(beside) + "\n")
         chosen = ("--extra", extra) if extra else ()

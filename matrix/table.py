@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from matrix import environments
+from matrix.platforms import Asked, Installed
 from matrix.resolution import Resolved
 from matrix.runs import Tested
 
 
-def write(name: str, rows: Sequence[Tested] | Sequence[Resolved]) -> None:
+def write(name: str, rows: Sequence[Tested] | Sequence[Resolved] | Sequence[Asked] | Sequence[Installed]) -> None:
     """Write a table as JSON and as Markdown into `.matrix`, and print the latter.
 
     Rows of the table that is there stay, unless they say something of the same versions.
