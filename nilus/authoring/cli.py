@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -182,6 +185,19 @@ def _environment(pairs: list[str]) -> dict[str, str]:
     return environment
 
 
+class TerminationRequest(BaseException):
+    """SIGTERM came: unwind, so that `finally` blocks of the source run, and exit."""
+
+
 def main() -> None:
-    """Run the command."""
-    app()
+    """Run the command; SIGTERM ends it with the exit code that shells write for it."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except TerminationRequest:
+        sys.exit(128 + signal.SIGTERM)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise TerminationRequest

@@ -21,11 +21,12 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from nilus.errors import NilusError, ProcessError, SourceError
+from nilus.errors import NilusError, ProcessError
 from nilus.protocol import logs
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Failed, Loaded
 from nilus.protocol.job import Job
+from nilus.runtime.engine import endings
 from nilus.runtime.watchdog import Watchdog
 from nilus.values.secret_texts import cut, cut_middle
 
@@ -130,11 +131,7 @@ def explain(error: BaseException) -> NilusError:
     if isinstance(error, NilusError):
         return error
     if isinstance(error, SystemExit):
-        return SourceError(
-            "The source ended the process instead of returning.",
-            found=f"sys.exit({_shorten(repr(error.code))})",
-            remedy="return from the source function to end it, raise an exception to fail",
-        )
+        return endings.explain(error)
     if isinstance(error, MemoryError):
         return ProcessError(
             "The run is out of memory.",

@@ -21,8 +21,9 @@ from nilus.protocol.job import Job
 from nilus.runtime import sinks, support
 from nilus.runtime.columns import batching
 from nilus.runtime.columns.pandas_import import without_pandas
-from nilus.runtime.engine import failures, pipeline_state, reserved_names, stored_schema
+from nilus.runtime.engine import endings, failures, pipeline_state, reserved_names, stored_schema
 from nilus.runtime.engine.context import config_values, interval_context, isolation, write_files
+from nilus.runtime.engine.internals.futures import replace_endings
 from nilus.runtime.engine.internals.normalizer import copy_load_id_to_child_tables
 from nilus.runtime.engine.progress import ProgressCollector
 from nilus.runtime.engine.source_failures import explain_failures
@@ -54,7 +55,9 @@ def run(job: Job, channel: Channel) -> Loaded:
     import_roots(Path(job.base_dir), checkout, job.extra_path)
     config = config_values(job, os.environ)
     with isolation(job.work_dir, config):
-        find = functools.partial(class_finder.find, base_dir=Path(job.base_dir), checkout=checkout)
+        find = functools.partial(
+            class_finder.find, base_dir=Path(job.base_dir), checkout=checkout, scratch=Path(job.work_dir)
+        )
         sink = sinks.sink(job.sink, find=find)
         support.refuse_options(job.sink, sink)
         destination = sink.destination()
@@ -79,6 +82,7 @@ def run(job: Job, channel: Channel) -> Loaded:
             where = failures.Where(
                 checkout, job.sink.display_address, sink.secrets, sink.refusals, hides_rows=masks is not None
             )
+            replace_endings(lambda resource, error: endings.explain(error, resource))
             with failures.explain_failures(where):
                 pipeline = _pipeline(job, channel, destination, sink.staging_files(), Path(job.work_dir) / "pipelines")
                 return _load(

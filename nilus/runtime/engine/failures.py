@@ -23,6 +23,7 @@ from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import DestinationError, NilusError, SourceError
+from nilus.runtime.engine import endings
 from nilus.runtime.engine.internals.tracebacks import table_being_written, was_writing_state
 from nilus.values.secret_texts import blank, cut
 
@@ -63,6 +64,8 @@ def explain_failures(where: Where) -> Iterator[None]:
     except PipelineStepFailed as error:
         said = _without_secrets(_step_error(error, where), where.secrets)
         raise said from (None if _holds_row(error, where) else error)
+    except SystemExit as error:
+        raise _without_secrets(endings.explain(error), where.secrets) from error
     except Exception as error:
         raise _without_secrets(_destination_error(error, where), where.secrets) from error
 

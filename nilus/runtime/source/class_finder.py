@@ -79,7 +79,7 @@ class FoundClass:
         return bool(answer)
 
 
-def find(address: str, *, base_dir: Path, checkout: Path) -> FoundClass:
+def find(address: str, *, base_dir: Path, checkout: Path, scratch: Path | None = None) -> FoundClass:
     """Find the class that `address` names in the top-level Python files of `base_dir`, `__init__.py` included.
 
     Files that define a class of that name are imported first, then those that mention it, then the others, each only
@@ -90,13 +90,14 @@ def find(address: str, *, base_dir: Path, checkout: Path) -> FoundClass:
         address: `custom://<ClassName>?…`.
         base_dir: the folder with the source's modules, inside `checkout`.
         checkout: the checkout's root.
+        scratch: a private folder, from which processes that the source starts import its modules.
 
     Raises:
         SourceError: the address is not a custom one; there is no such class; two files define different ones; or the
             file that has it cannot be imported.
     """
     wanted = class_named_in(address)
-    folder = SourceFolder(base_dir, checkout)
+    folder = SourceFolder(base_dir, checkout, scratch)
     folder.warn_of_hidden_files()
     disposition.mark_unset()
     for files in _by_likelihood(folder, wanted):

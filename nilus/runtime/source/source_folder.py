@@ -28,7 +28,8 @@ class SourceFolder:
         broken: what went wrong with the files that could not be imported.
     """
 
-    def __init__(self, base_dir: Path, checkout: Path) -> None:
+    def __init__(self, base_dir: Path, checkout: Path, scratch: Path | None = None) -> None:
+        self._scratch = scratch
         self.base_dir = base_dir.absolute()
         self.checkout = checkout.absolute()
         self.broken: dict[Path, BaseException] = {}
@@ -106,6 +107,8 @@ class SourceFolder:
         """Make `base_dir` a package and return its name."""
         natural = self._natural_name()
         name = natural or self._invented_name()
+        if natural is None:
+            self._enter_for_children(name)
         init = self.base_dir / "__init__.py"
         try:
             if natural is not None:
@@ -120,6 +123,15 @@ class SourceFolder:
             self.broken[init] = error
         sys.modules[name] = _bare_package(name, self.base_dir)
         return name
+
+    def _enter_for_children(self, name: str) -> None:
+        """Let processes that the source starts by `multiprocessing` import the package: they get `sys.path` alone."""
+        if self._scratch is None:
+            return
+        folder = self._scratch.absolute() / "packages-by-name"
+        folder.mkdir(exist_ok=True)
+        (folder / name).symlink_to(self.base_dir, target_is_directory=True)
+        sys.path.append(str(folder))
 
     def _natural_name(self) -> str | None:
         """Return the dotted path of `base_dir` in the checkout, if that is what Python finds under this name."""

@@ -141,6 +141,21 @@ def test_what_is_wrong_is_said_without_a_traceback_and_the_exit_code_is_one(nilu
     assert "no folder" in nilus("run", "custom://Shop", "--base-dir", "nowhere", code=1)
 
 
+@pytest.mark.parametrize(
+    ("ending", "code", "says"),
+    [
+        ("sys.exit(0)", 1, "The source ended the process instead of returning"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, ""),
+    ],
+)
+def test_a_source_that_ends_the_process_is_told_by_the_exit_code(nilus, shop, tmp_path, ending, code, says):
+    source = SHOP.replace("    for number", f"    try:\n        yield {{'id': 0}}\n        {ending}\n    finally:\n"
+                          f"        Path('left').touch()\n    for number")  # fmt: skip
+    (shop / "shop.py").write_text("import os, signal, sys\nfrom pathlib import Path\n" + source)
+    assert says in nilus("run", "custom://Shop?token=x1", "--base-dir", "shop", code=code)
+    assert (tmp_path / "left").exists(), "what the source has in `finally` ran"
+
+
 def test_a_state_file_of_another_source_is_refused(nilus, shop, tmp_path):
     (tmp_path / "state.json").write_text(json.dumps({"format": 1, "key": "local.Other.t", "state": {}, "load_ids": []}))
     said = nilus("run", "custom://Shop?token=x", "--base-dir", "shop", "--state-file", "state.json", code=1)
