@@ -2,7 +2,7 @@
 
 Airflow's public API for tasks is `airflow.sdk` without `airflow.sdk.execution_time`; its models and its database are
 for Airflow alone. Read in Airflow 3.1.8, 3.2.2 and 3.3.2. Everything that is counted on is listed with its signature in
-`tests/test_internals.py`. `child` and `state` use this module as well: it is in the wing that both may import.
+`tests/internals.txt`. `child` and `state` use this module as well: it is in the wing that both may import.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What is counted on of dlt that is not its public API, behind functions that say what they do.
 
 Where a class of dlt has to be extended, the class comes from here and the overrides stand in the subclass, as
-`tests/test_private_names.py` lists them. Everything that is counted on is listed with its signature in
-`tests/test_internals.py`.
+`tests/fixtures/private_names.py` lists them. Everything that is counted on is listed with its signature in
+`tests/internals.txt`.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class _Ordered(IncrementalTransform):
 
 
 class OrderedRows(_Ordered, JsonIncremental):
-    """Rows: dicts and objects. A subclass: `_primary_key` is dlt's."""
+    """Rows: dicts and objects."""
 
     _plain: tuple[type[Any], ...] = ()
     """Types of values that dlt's own comparison orders beside the bounds, which is faster."""
@@ -202,11 +202,11 @@ class OrderedRows(_Ordered, JsonIncremental):
         return row, False, False
 
     def _digest(self, row: Any, *, legacy: bool) -> str:
-        return self.compute_unique_value(row, self._primary_key, legacy)
+        return self.compute_unique_value(row, self.primary_key, legacy)
 
 
 class OrderedTables(_Ordered, ArrowIncremental):
-    """Arrow tables and batches, DataFrames. A subclass: `_primary_key` is dlt's."""
+    """Arrow tables and batches, DataFrames."""
 
     def __call__(self, item: Any) -> tuple[Any, bool, bool]:
         """Return what of a table is in the range, or None, and whether some of it is out of it; called by dlt."""
@@ -269,7 +269,7 @@ class OrderedTables(_Ordered, ArrowIncremental):
         return "inside" if self.on_cursor_value_missing == "include" else None
 
     def _digests(self, table: Any, rows: list[int], legacy: bool) -> list[str]:
-        key = self._primary_key(table) if callable(self._primary_key) else self._primary_key
+        key = self.primary_key(table) if callable(self.primary_key) else self.primary_key
         columns = table.schema.names if key is None else [key] if isinstance(key, str) else list(key)
         return self.compute_unique_values(table.take(rows), columns, legacy)
 

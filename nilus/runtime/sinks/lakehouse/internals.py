@@ -1,6 +1,6 @@
 """What the sink counts on of pyiceberg that is not its public API, behind functions that say what they do.
 
-Read in pyiceberg 0.12. Everything that is counted on is listed with its signature in `tests/test_internals.py`.
+Read in pyiceberg 0.12. Everything that is counted on is listed with its signature in `tests/internals.txt`.
 """
 
 from __future__ import annotations
