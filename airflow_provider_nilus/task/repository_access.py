@@ -244,7 +244,15 @@ def _check_server(connection: Connection, url: str) -> None:
     """Refuse to use a connection for another server than its own: a rendered address must not carry it away."""
     from nilus.errors import RepositoryError
 
-    (host, port), (asked_host, asked_port) = _server(connection.host or ""), _server(url)
+    named = (connection.host or "").strip()
+    (host, port), (asked_host, asked_port) = _server(named), _server(url)
+    if named and not host and asked_host:
+        raise RepositoryError(
+            f"The host of the Airflow connection {connection.conn_id!r} cannot be read.",
+            expected="the address of a server, such as https://host, or nothing: then it is used for any server",
+            found="a path, or an address without a server",
+            remedy="Correct the host of the connection.",
+        )
     if host and (host != asked_host or (port and asked_port and port != asked_port)):
         raise RepositoryError(
             f"The Airflow connection {connection.conn_id!r} is for another server.",

@@ -11,8 +11,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-# Python writes these beside the modules it imports, where it may: they are not part of what was put there.
-_NOT_OURS = "__pycache__"
 _BLOCK = 512
 _NAME = attrgetter("name")
 
@@ -58,7 +56,7 @@ def fingerprint(folder: Path) -> Fingerprint:
     """
     digest = hashlib.sha256()
     files = size = 0
-    for name, entry in _walk(folder, skip=_NOT_OURS):
+    for name, entry in _walk(folder):
         status = entry.stat(follow_symlinks=False)
         kind = stat.S_IFMT(status.st_mode)
         size += status.st_blocks * _BLOCK
@@ -77,19 +75,16 @@ def disk_size(folder: Path) -> int:
     return sum(entry.stat(follow_symlinks=False).st_blocks * _BLOCK for _, entry in _walk(folder))
 
 
-def _walk(folder: Path | str, skip: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield everything in a folder but folders named `skip`. A loop: a tree may be deeper than Python's stack."""
+def _walk(folder: Path | str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield everything in a folder. A loop: a tree may be deeper than Python's stack."""
     pending: list[tuple[Path | str, str]] = [(folder, "")]
     while pending:
         path, prefix = pending.pop()
         with os.scandir(path) as found:
             entries = sorted(found, key=_NAME)
         for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if is_folder and entry.name == skip:
-                continue
             yield prefix + entry.name, entry
-            if is_folder:
+            if entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, prefix + entry.name + "/"))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,13 +103,45 @@ def check(root: Path, error: type[NilusError]) -> None:
         found = f"it belongs to the user with the number {status.st_uid}"
     elif status.st_mode & 0o022:
         found = f"others may write it (mode {stat.S_IMODE(status.st_mode):o})"
+    named = root if found else next(filter(_is_open_to_others, _folders_above(root)), root)
+    if named != root:
+        found = f"{named}, above it: owner {named.stat().st_uid}, mode {stat.S_IMODE(named.stat().st_mode):o}"
     if found:
         raise error(
             f"The cache folder {root} is not safe to run code from.",
-            expected="a folder that belongs to the worker's user (or to root) and that nobody else can write",
+            expected="a folder that belongs to the worker's user (or to root) and that nobody else can write, and the "
+            "same of each folder above it (a folder of root with the sticky bit, such as /tmp, is one, too)",
             found=found,
-            remedy="Set cache_dir to a folder of this user, or remove the folder named here.",
+            remedy="Set cache_dir to a folder of this user, or correct owner and mode of the folder named here.",
         )
+
+
+def _folders_above(root: Path) -> list[Path]:
+    """Return the folders in which a part of the path can be replaced: as it is written, and where links lead."""
+    return list(dict.fromkeys([*root.absolute().parents, *root.resolve().parents]))
+
+
+def _is_open_to_others(folder: Path) -> bool:
+    """Tell whether somebody else could put another folder in the place of one that is in this one."""
+    status = folder.stat()
+    is_in_root_group = status.st_gid == 0
+    # Images for containers run under any user number of root's group, and give their folders to that group.
+    is_of_image = is_in_root_group and os.getegid() == 0 and os.geteuid() != 0
+    if status.st_uid not in (0, os.geteuid()) and not is_of_image:
+        return True
+    if status.st_mode & stat.S_ISVTX and status.st_uid == 0:
+        return False
+    by_group = status.st_mode & stat.S_IWGRP and not (is_in_root_group or _is_private_group(status.st_gid))
+    return bool(status.st_mode & stat.S_IWOTH or by_group)
+
+
+def _is_private_group(gid: int) -> bool:
+    """Tell whether this user is the only one in a group: many systems give each user one, and the umask 002."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return user.pw_gid == gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 @contextlib.contextmanager

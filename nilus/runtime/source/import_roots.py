@@ -9,6 +9,8 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
+from nilus.runtime.source.source_loader import load_from_text
+
 
 def import_roots(base_dir: Path, checkout: Path, extra_path: Iterable[str | Path] = ()) -> None:
     """Make `base_dir`, the checkout's root and the source's own requirements importable in this process.
@@ -16,7 +18,7 @@ def import_roots(base_dir: Path, checkout: Path, extra_path: Iterable[str | Path
     `base_dir` comes first, then the checkout: behind the standard library, before everything that is installed. So a
     repository's `utils.py` is the one its sources get, and a file named like a module of the standard library hides
     nothing from anyone (its author reaches it by a relative import). Nothing is written into the checkout, which other
-    tasks share: byte code is not kept.
+    tasks share: byte code is not kept, and none that lies there is run.
 
     Args:
         base_dir: the folder with the source's modules, inside `checkout`.
@@ -25,6 +27,7 @@ def import_roots(base_dir: Path, checkout: Path, extra_path: Iterable[str | Path
             put on the path stays behind, too.
     """
     sys.dont_write_bytecode = True
+    load_from_text(checkout)
     roots = list(dict.fromkeys([str(base_dir.absolute()), str(checkout.absolute())]))
     path = [entry for entry in sys.path if entry not in roots]
     position = _after_standard_library(path)

@@ -12,6 +12,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from nilus.runtime.source.source_loader import TextLoader
+
 log = logging.getLogger(__name__)
 
 
@@ -159,7 +161,9 @@ class SourceFolder:
 
 def _execute(name: str, file: Path, *, also_as: str | None = None) -> ModuleType:
     locations = [str(file.parent)] if file.name == "__init__.py" else None
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=locations)
+    spec = importlib.util.spec_from_file_location(
+        name, file, loader=TextLoader(name, str(file)), submodule_search_locations=locations
+    )
     if spec is None or spec.loader is None:
         raise ImportError(f"no loader for {file.name}")
     module = importlib.util.module_from_spec(spec)

@@ -190,13 +190,14 @@ def test_a_broken_checkout_is_made_again(origin: GitRepository, settings: Settin
     assert staged(settings.cache_dir / "git-v1") == []
 
 
-def test_bytecode_that_python_leaves_beside_modules_breaks_nothing(origin: GitRepository, settings: Settings) -> None:
+def test_byte_code_that_was_added_to_a_checkout_makes_it_another(origin: GitRepository, settings: Settings) -> None:
     with checkout(origin.url, settings=settings) as got:
         got.path.chmod(0o755)
         (got.path / "__pycache__").mkdir()
         (got.path / "__pycache__" / "source.cpython-311.pyc").write_bytes(b"x")
     with checkout(origin.url, settings=settings) as again:
-        assert again.cached
+        assert not again.cached
+        assert not (again.path / "__pycache__").exists()
 
 
 def test_a_cache_copied_into_an_image_is_as_good_as_the_one_it_came_from(
@@ -376,6 +377,37 @@ def test_a_cache_of_another_user_is_refused(origin: GitRepository, settings: Set
     with pytest.raises(RepositoryError, match="not safe") as caught:
         checkout(origin.url, settings=settings)
     assert "12345" in caught.value.found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="MISSING: root, to make a folder of another user's")
+@pytest.mark.parametrize("way", ["direct", "far above", "through a link"])
+@pytest.mark.parametrize(("owner", "mode"), [(12345, 0o755), (0, 0o777), (12345, 0o1777), (0, 0o757)])
+def test_a_cache_in_a_folder_that_others_can_change_is_refused(
+    origin: GitRepository, settings: Settings, tmp_path: Path, way: str, owner: int, mode: int
+) -> None:
+    above = tmp_path / "above"
+    cache = above / "deeper" / "cache" if way == "far above" else above / "cache"
+    cache.mkdir(parents=True, mode=0o700)
+    os.chown(above, owner, owner)
+    above.chmod(mode)
+    if way == "through a link":
+        (tmp_path / "link").symlink_to(cache)
+        cache = tmp_path / "link"
+
+    with pytest.raises(RepositoryError, match="not safe to run code from") as caught:
+        checkout(origin.url, settings=dataclasses.replace(settings, cache_dir=cache))
+    assert str(above) in caught.value.found
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o755, 0o711])
+def test_a_cache_in_a_folder_that_only_its_user_can_change_is_used(
+    origin: GitRepository, settings: Settings, tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "above").mkdir()
+    (tmp_path / "above").chmod(mode if os.geteuid() == 0 else mode & 0o777 & ~0o022)
+    with checkout(origin.url, settings=dataclasses.replace(settings, cache_dir=tmp_path / "above" / "cache")) as got:
+        assert got.commit
 
 
 def test_a_cache_that_is_a_link_is_refused(origin: GitRepository, settings: Settings, tmp_path: Path) -> None:

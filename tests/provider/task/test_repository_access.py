@@ -182,7 +182,7 @@ def test_a_rotated_token_counts_from_the_next_run_on(
 
 @pytest.mark.parametrize(
     "host",
-    ["http://127.0.0.1:{port}/other.git", "http://127.0.0.1:{port}", "127.0.0.1", "git@127.0.0.1:org/repo", "/srv", ""],
+    ["http://127.0.0.1:{port}/other.git", "http://127.0.0.1:{port}", "127.0.0.1", "git@127.0.0.1:org/repo", ""],
 )
 def test_a_connection_is_used_for_its_own_server(
     private: Any, materialise: Materialise, connect: Connect, host: str
@@ -213,6 +213,19 @@ def test_a_connection_is_never_used_for_another_server_than_its_own(
 
     assert private.requests == []
     assert "token" not in str(caught.value)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("host", ["https://", "https:///org/repo", "/srv/git", "://", "git@", "file:///srv", ":8080"])
+def test_a_connection_whose_host_cannot_be_read_is_used_for_no_server(
+    private: Any, materialise: Materialise, connect: Connect, host: str
+) -> None:
+    connect(host=host, login=USER, password=TOKEN)
+
+    with pytest.raises(RepositoryError, match="The host of the Airflow connection 'my_git' cannot be read") as caught:
+        materialise(private.url(), git_conn_id="my_git")
+
+    assert private.requests == []
     assert not caught.value.retryable
 
 
