@@ -22,6 +22,7 @@ def job_of(
     sink: ResolvedSink,
     env_names: list[str],
     keeps_packages: bool,
+    first_try: int,
     repository: str,
     commit: str,
     checkout: str,
@@ -40,6 +41,7 @@ def job_of(
         env_names: names of the environment variables that the author gives to the source.
         keeps_packages: whether the deployment keeps what was extracted.
         repository: its URL, without credentials.
+        first_try: the first try that counts where the record cannot tell.
         commit: full SHA.
         checkout, base_dir, work_dir: absolute paths, see `nilus.protocol.job.Job`.
         extra_path: folders with added packages.
@@ -69,7 +71,8 @@ def job_of(
         removes_after=begun.removes_after,
         adopt=begun.adopt,
         directed_at=begun.directed_at.isoformat() if begun.directed_at else None,
-        first_try=options.first_try,
+        first_attempt=options.first_try,
+        first_try=first_try,
         interval=options.interval,
         backfill=options.backfill,
         on_rerun=options.on_rerun,

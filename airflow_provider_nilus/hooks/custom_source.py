@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import shutil
@@ -111,6 +110,9 @@ class NilusHook(BaseHook):
                 on_rerun=options.on_rerun,
                 cleared=lambda run_ids: self._cleared_runs(task_run, run_ids),
                 reran=self._first_try(options) > 1,
+                try_number=task_run.try_number,
+                first_try=options.first_try,
+                deleted=lambda run_ids: self._deleted_runs(task_run, run_ids),
             )
             begun = turn.begin()
             base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
@@ -276,11 +278,12 @@ class NilusHook(BaseHook):
         return job_of(
             workflow,
             task_run,
-            dataclasses.replace(options, first_try=self._first_try(options)),
+            options,
             begun,
             sink=self._sinks().of(workflow),
             env_names=sorted(self.source_env),
             keeps_packages=self._packages is not None,
+            first_try=self._first_try(options),
             **where,
         )
 
@@ -328,3 +331,13 @@ class NilusHook(BaseHook):
 
         states = task_states.states(task_run.dag_id, task_run.task_id, task_run.map_index, run_ids)
         return [run_id for run_id, state in states.items() if task_states.is_to_run_again(state)]
+
+    def _deleted_runs(self, task_run: TaskRun, run_ids: list[str]) -> list[str]:
+        from airflow_provider_nilus.state.change import BY_HAND
+        from airflow_provider_nilus.task import states as task_states
+
+        states = task_states.states(task_run.dag_id, task_run.task_id, task_run.map_index, run_ids)
+        deleted = [run_id for run_id in run_ids if run_id not in states and run_id != BY_HAND]
+        if deleted:
+            self.log.warning("State: runs that were deleted are made again by this one: %s", ", ".join(deleted))
+        return deleted

@@ -26,7 +26,8 @@ LoadId = Annotated[str, BeforeValidator(check_load_id)]
 class Commit(BaseModel):
     """One move of the cursor: a run that loaded and carried a state.
 
-    `state` is dlt's `sources` subtree; `commit` the Git commit of the source; `rows` rows per table.
+    `state` is dlt's `sources` subtree; `commit` the Git commit of the source; `rows` rows per table. `try_number`
+    is that of the try that made it, where that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,7 @@ class Commit(BaseModel):
     rows: dict[str, int]
     state: dict[str, Any]
     committed_at: datetime
+    try_number: int | None = None
 
 
 class Directive(BaseModel):
@@ -121,6 +123,7 @@ class Record(BaseModel):
         state: dict[str, Any],
         committed_at: datetime | None = None,
         version: int | None = None,
+        try_number: int | None = None,
     ) -> Record:
         """Return the record with a new head; the old one becomes the newest of the history.
 
@@ -135,6 +138,7 @@ class Record(BaseModel):
             rows=rows,
             state=state,
             committed_at=committed_at or datetime.now(UTC),
+            try_number=try_number,
         )
         directive = None
         if self.directive and not load_ids:  # what was removed is removed; what is accounted for stays so
@@ -228,7 +232,9 @@ def warn_of_size(key: str, text: str) -> None:
 
 
 def _dump(commit: Commit) -> dict[str, Any]:
-    document: dict[str, Any] = commit.model_dump(mode="json")
+    document: dict[str, Any] = commit.model_dump(
+        mode="json", exclude={"try_number"} if commit.try_number is None else None
+    )
     return document
 
 

@@ -33,6 +33,9 @@ class RecordSession:
         on_rerun: the operator's argument.
         cleared: given run ids, returns those whose task instance has been cleared and not yet run again.
         reran: the run was cleared, and the record cannot tell what it did before.
+        try_number: this try's.
+        first_try: number of the first try since the task instance was made or cleared.
+        deleted: given run ids, returns those that Airflow does not know any more.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class RecordSession:
         on_rerun: str,
         cleared: Callable[[list[str]], Iterable[str]],
         reran: bool = False,
+        try_number: int | None = None,
+        first_try: int = 1,
+        deleted: Callable[[list[str]], Iterable[str]] = lambda _runs: (),
     ) -> None:
         self._store = store
         self._key = key
@@ -55,6 +61,9 @@ class RecordSession:
         self._on_rerun = on_rerun
         self._cleared = cleared
         self._reran = reran
+        self._try_number = try_number
+        self._first_try = first_try
+        self._deleted = deleted
         self._record = Record(key=key)
         self._version = 0
         self._took_back = False
@@ -71,7 +80,15 @@ class RecordSession:
         """
         self._moved, self._begun = False, self._begun + 1
         record = self._store.read(self._key)
-        begun = start(record, run_id=self._run_id, on_rerun=self._on_rerun, cleared=self._cleared, reran=self._reran)
+        begun = start(
+            record,
+            run_id=self._run_id,
+            on_rerun=self._on_rerun,
+            cleared=self._cleared,
+            reran=self._reran,
+            first_try=self._first_try,
+            deleted=self._deleted,
+        )
         self._record, self._version = begun.base, begun.version
         self._kept = _mark(record)
         self._took_back = begun.taken_back > 0
@@ -142,6 +159,7 @@ class RecordSession:
         elif not loaded.load_ids and not self._took_back:
             log.info("State: nothing was loaded, %r stays at version %d", self._key, self._version)
         else:
+            self._leave_to_next(loaded)
             self._move(
                 run_id=self._run_id,
                 run_type=self._run_type,
@@ -149,8 +167,26 @@ class RecordSession:
                 load_ids=loaded.load_ids,
                 rows={name: table["rows"] for name, table in loaded.tables.items()},
                 state=loaded.state,
+                try_number=self._try_number,
             )
         return self._version
+
+    def _leave_to_next(self, loaded: Loaded) -> None:
+        """Have the next run remove what this one has loaded, if somebody moved the record by hand meanwhile.
+
+        What landed after that is not what the record was moved for: it would stay, and be read again.
+        """
+        record = self._store.read(self._key)
+        directive = record.directive
+        if directive is None or directive.verb == "rerun" or _mark(record) == self._kept:
+            return
+        removes = tuple(dict.fromkeys((*directive.removes, *loaded.load_ids)))
+        self._store.write(record.model_copy(update={"directive": directive.model_copy(update={"removes": removes})}))
+        log.warning(
+            "State: the record of %r was moved by `%s` while this run was loading: the next run removes what it loaded",
+            self._key,
+            directive.verb,
+        )
 
     def _move(
         self,
@@ -161,6 +197,7 @@ class RecordSession:
         load_ids: list[str],
         rows: dict[str, int],
         state: dict[str, Any],
+        try_number: int | None = None,
     ) -> None:
         moved = self._record.advance(
             version=self._version + 1,
@@ -170,6 +207,7 @@ class RecordSession:
             load_ids=load_ids,
             rows=rows,
             state=state,
+            try_number=try_number,
         )
         self._refuse_if_changed()
         self._write(moved)

@@ -43,6 +43,8 @@ def start(
     on_rerun: str,
     cleared: Callable[[list[str]], Iterable[str]],
     reran: bool = False,
+    first_try: int = 1,
+    deleted: Callable[[list[str]], Iterable[str]] = lambda _runs: (),
 ) -> Start:
     """Decide where a run starts from.
 
@@ -57,6 +59,10 @@ def start(
             back an older commit with all later ones although those have not been cleared.
         cleared: given run ids, returns those whose task instance has been cleared and not yet run again.
         reran: the run was cleared, and the record cannot tell what it did before.
+        first_try: number of the first try since the run was made or cleared; what it or a later one committed, a retry
+            replaces whatever `on_rerun` says.
+        deleted: given run ids, returns those that Airflow does not know any more: they cannot be cleared, and are taken
+            back with an earlier run that is.
 
     Raises:
         StateError: the run's commit is not the newest, and later ones stand.
@@ -74,6 +80,9 @@ def start(
         taken_back = mine + 1
     else:
         taken_back = _open_at_the_end(commits, run_id, cleared)
+        if mine >= taken_back:
+            gone = set(deleted([commit.run_id for commit in commits[:mine]]))
+            taken_back = _open_at_the_end(commits, run_id, lambda runs: {*cleared(runs), *gone})
         if taken_back <= mine:
             raise _refusal(record, commits, mine, taken_back)
     if not taken_back:
@@ -81,7 +90,12 @@ def start(
         return Start(record, record.version, removes, record.known_load_ids, removes_after, adopt, directed_at=at)
     if taken_back == len(commits) and record.truncated:
         raise _too_old(record, commits[-1])
-    replaces = () if on_rerun == "append" else tuple(i for commit in commits[:taken_back] for i in commit.load_ids)
+    replaces = tuple(
+        load_id
+        for commit in commits[:taken_back]
+        if on_rerun != "append" or (commit.run_id == run_id and (commit.try_number or 0) >= first_try)
+        for load_id in commit.load_ids
+    )
     directive = Directive(
         verb="rerun",
         version=record.version,

@@ -53,6 +53,11 @@ class Run:
     interval_end: str | None = None
     keyed_by_name: bool = False
 
+    @property
+    def attempt(self) -> str:
+        """This attempt, as messages name it."""
+        return f"attempt {self.try_number} of run {self.run_id}"
+
     def same_as(self, other: TaskInstance) -> bool:
         """Tell whether an attempt of this very task instance made something of the same state key.
 
@@ -131,6 +136,7 @@ class Job:
         adopt: the state of the newest complete load is taken, however many the record does not know.
         directed_at: ISO 8601: when another run or somebody left it to this one to do what `replaces` and
             `removes_after` say; None where this run itself takes the commits back, or there is nothing to do.
+        first_attempt: number of the first try since the task instance was made or cleared.
         first_try: number of the first try since the task instance was made or cleared, where the record cannot tell
             whether this run was over before; else 1. What earlier tries loaded is replaced.
         interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
@@ -157,6 +163,7 @@ class Job:
     removes_after: str | None = None
     adopt: bool = False
     directed_at: str | None = None
+    first_attempt: int = 1
     first_try: int = 1
     interval: tuple[str, str] | None = None
     backfill: str | None = None

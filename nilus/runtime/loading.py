@@ -19,10 +19,10 @@ from nilus.protocol.channel import Channel
 from nilus.protocol.job import Job
 from nilus.runtime.engine import failures, reserved_names, stored_schema
 from nilus.runtime.engine.context import empty_staging_afterwards
-from nilus.runtime.recovery import settle
+from nilus.runtime.recovery import fence, settle
 from nilus.runtime.rows.masks import masking
 from nilus.runtime.rows.reading import decision
-from nilus.runtime.sinks.base import Sink
+from nilus.runtime.sinks.base import Sink, StagingLock
 from nilus.runtime.source import class_finder
 
 log = logging.getLogger("nilus")
@@ -78,14 +78,18 @@ def load_packages(
     source: str | None = None,
 ) -> None:
     """Enter the load in the journal, look whether another run did so as well, and load."""
+    (load_id,) = load_ids
     with ExitStack() as held:
-        if any(table["write_disposition"] != "append" for table in tables.values()):
-            held.enter_context(run.sink.staging(run.pipeline, run.source.name))
+        staged = [name for name, table in tables.items() if table["write_disposition"] != "append"]
+        lock = StagingLock()
+        if staged:
+            lock = held.enter_context(run.sink.staging(run.pipeline, staged))
             empty_staging_afterwards(run.config)
         journal = run.sink.journal(run.pipeline)
-        journal.enter(run.job.run, run.what, load_ids, source=source or run.code)
-        if run.what.keeps_state:
-            settle.confirm(run.job, settlement, load_ids, journal, run.channel)
+        tokens = journal.enter(run.job.run, run.what, load_ids, source=source or run.code, session=lock.session)
+        if run.what.keeps_state or run.what.kind == "windowed":
+            settle.confirm(run.job, run.what, settlement, load_ids, journal, run.channel)
+        held.enter_context(fence.writing(load_id, tokens[load_id], lock.held))
         for attempt in range(1, _LOAD_ATTEMPTS + 1):
             try:
                 stored_schema.make_missing_tables(run.pipeline, tables)

@@ -24,6 +24,7 @@ from nilus.runtime.columns.pandas_import import without_pandas
 from nilus.runtime.engine import endings, failures, pipeline_state, reserved_names, stored_schema
 from nilus.runtime.engine.context import config_values, interval_context, isolation, write_files
 from nilus.runtime.engine.internals.futures import replace_endings
+from nilus.runtime.engine.internals.load_ids import load_ids_after
 from nilus.runtime.engine.internals.normalizer import copy_load_id_to_child_tables
 from nilus.runtime.engine.progress import ProgressCollector
 from nilus.runtime.engine.source_failures import explain_failures
@@ -158,7 +159,7 @@ def _result(run: Loading, load_ids: list[str], tables: dict[str, dict[str, Any]]
 def _loaded_before(run: Loading, settlement: settle.Settlement) -> Loaded:
     """Return the result of an earlier try of this very run, which loaded everything and died after that."""
     done = settlement.done
-    rows = run.sink.journal(run.pipeline).rows(done.load_id) if done else {}
+    rows = run.sink.journal(run.pipeline).count(done.load_id) if done else {}
     known = run.pipeline.schemas[run.source.schema.name].tables
     tables = {
         table: {"rows": count, "write_disposition": get_write_disposition(known, table) if table in known else None}
@@ -244,7 +245,8 @@ def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
     with batching.batching(
         run.source, run.job.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
     ):
-        with run.seconds.of("extract"):
+        newest = settle.newest(run.job, run.sink.journal(run.pipeline))
+        with run.seconds.of("extract"), load_ids_after(newest):
             extracted = run.pipeline.extract(
                 run.source,
                 loader_file_format=run.file_format,  # type: ignore[arg-type]

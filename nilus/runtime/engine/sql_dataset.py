@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from nilus.runtime.engine.sql_dialect import dialect_of
+
+KEY_LENGTH: Final = 64
 
 
 class SqlDataset:
@@ -38,6 +41,8 @@ class SqlDataset:
     def transaction(self) -> Iterator[None]:
         """Commit what the block does together, or none of it."""
         with self._sql.begin_transaction():
+            for statement in self.dialect.transaction_settings:
+                self.execute(statement)
             yield
 
     def table(self, name: str) -> str:
@@ -56,20 +61,39 @@ class SqlDataset:
         """Tell whether the dataset and the table are there."""
         return self._client.is_storage_initialized() and self._client.get_storage_table(table)[0]
 
-    def make(self, table: str, columns: Mapping[str, str]) -> None:
-        """Make the dataset and the table, unless they are there.
+    def make(self, table: str, columns: Mapping[str, str], *, key: Collection[str]) -> None:
+        """Make the dataset and the table, unless they are there; a table that lacks columns gets them.
 
         Args:
             table: its name.
             columns: name to one of dlt's data types; each destination has its own names for those.
+            key: the columns of the primary key, texts of up to `KEY_LENGTH` characters.
         """
         _make(self._client.is_storage_initialized, self._client.initialize_storage)
-        written = ", ".join(f"{self.name(name)} {self._type(name, kind, table)}" for name, kind in columns.items())
-        statement = f"CREATE TABLE {self.table(table)} ({written}){self.dialect.table_options}"
+        written = [
+            f"{self.name(name)} {self._type(name, kind, table, name in key)}{' NOT NULL' if name in key else ''}"
+            for name, kind in columns.items()
+        ]
+        statement = (
+            f"CREATE TABLE {self.table(table)} ({', '.join(written)}, PRIMARY KEY ({self.names(key)}))"
+            f"{self.dialect.table_options}"
+        )
         _make(lambda: self.exists(table), lambda: self.execute(statement))
+        there = self._columns(table)
+        for name, text in zip(columns, written, strict=True):
+            if self.schema.naming.normalize_path(name) not in there:
+                statement = f"ALTER TABLE {self.table(table)} ADD COLUMN {text}"
+                _make(partial(self.has, table, name), partial(self.execute, statement))
 
-    def _type(self, name: str, kind: str, table: str) -> str:
-        column: Any = {"name": name, "data_type": kind}
+    def has(self, table: str, column: str) -> bool:
+        """Tell whether a table is there and has a column."""
+        return self.schema.naming.normalize_path(column) in self._columns(table)
+
+    def _columns(self, table: str) -> Collection[str]:
+        return self._client.get_storage_table(table)[1]
+
+    def _type(self, name: str, kind: str, table: str, is_key: bool) -> str:
+        column: Any = {"name": name, "data_type": kind, **({"precision": KEY_LENGTH} if is_key else {})}
         return self.dialect.column_type(self._client.type_mapper.to_destination_type(column, {"name": table}))
 
     def tables_with(self, column: str) -> list[str]:

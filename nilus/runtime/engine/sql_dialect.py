@@ -12,6 +12,9 @@ class Dialect:
     table_options = ""
     """What follows the columns of a table that is made."""
 
+    transaction_settings: tuple[str, ...] = ()
+    """Statements that begin a transaction."""
+
     def to_driver(self, value: Any) -> Any:
         """Return a value as it is handed to the driver."""
         return value
@@ -44,6 +47,12 @@ class Dialect:
         )
 
 
+class _Postgres(Dialect):
+    # What is waited for is a load that lost its right to write, in the middle of a file: its server ends it if its
+    # worker is gone, see `PostgresSink`.
+    transaction_settings = ("SET LOCAL lock_timeout = '90s'",)
+
+
 class _Sqlalchemy(Dialect):
     """A database that is reached through SQLAlchemy and knows no offsets of time: all is in UTC."""
 
@@ -74,6 +83,8 @@ class _Sqlite(_Sqlalchemy):
 
 
 class _Mysql(_Sqlalchemy):
+    transaction_settings = ("SET SESSION innodb_lock_wait_timeout = 90",)  # see `_Postgres`
+
     # Transactions, and texts that are the same only if they are.
     table_options = " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
@@ -88,4 +99,6 @@ def dialect_of(sql_client: Any) -> Dialect:
         return _Sqlite(sql_client.dialect)
     if name in ("mysql", "mariadb"):
         return _Mysql(sql_client.dialect)
+    if getattr(sql_client.dbapi, "__name__", "") == "psycopg2":
+        return _Postgres()
     return Dialect()

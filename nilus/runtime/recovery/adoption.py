@@ -46,7 +46,13 @@ class Decision:
 
 def ask(channel: Channel, entries: Collection[Entry], *, taking_back: bool = False) -> dict[str, object]:
     """Ask the parent about journal entries; see `Unsettled`."""
-    documents = [{**dataclasses.asdict(entry), "started_at": entry.started_at.isoformat()} for entry in entries]
+    documents = [
+        {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in dataclasses.asdict(entry).items()
+        }
+        for entry in entries
+    ]
     return channel.ask(Unsettled(entries=documents, taking_back=taking_back))
 
 
@@ -74,7 +80,7 @@ def decide(job: Job, landed: list[Entry], channel: Channel) -> Decision:
         return Decision(landed[-1], passed=tuple(entry.load_id for entry in landed))
     takes_back = job.replaces and not _came_after(job, others)
     if others and (takes_back or (earlier and others[-1].newer_than(earlier[0]))):
-        again = [entry.load_id for entry in others if states.get(entry.load_id) == _CLEARED]
+        again = [entry.load_id for entry in others if states.get(entry.load_id) in (_CLEARED, GONE)]
         if len(again) < len(others) or job.on_rerun == "append":
             raise _refusal_of_rerun(job, others)
         return Decision(removes=(*removes, *again), passed=passed)
@@ -120,7 +126,7 @@ def _refusal(job: Job, landed: list[Entry], states: dict[str, str]) -> StateErro
 def _refusal_of_rerun(job: Job, others: list[Entry]) -> StateError:
     return StateError(
         f"Commits of {job.run.state_key!r} are made again, but a load after them is not in the record",
-        expected="no load after those that are made again, or only of runs that have been cleared as well",
+        expected="no load after those that are made again, or only of runs that have been cleared as well, or deleted",
         found=_name_loads(others, {}),
         remedy="clear the task instances of those runs together with this one",
     )

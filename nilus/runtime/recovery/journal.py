@@ -2,31 +2,28 @@
 
 A row is committed after a package is normalized and before the first row of its load can land, so that whoever runs the
 key next can tell what an interrupted run left behind, and so that a row is traced to the run and the Git commit
-that loaded it.
+that loaded it. The row is also the right to write: see `nilus.runtime.recovery.fence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
-
-from dlt import Pipeline
+from typing import Any, Final, Protocol
 
 from nilus.errors import StateError
 from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
 from nilus.runtime.engine.internals.state import decompress_state
-from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.values.names import check_load_id
 
-TABLE = "_airflow_loads"
+TABLE: Final = "_airflow_loads"
 
-# Names and dlt's data types.
-_COLUMNS = {
+COLUMNS: Final = {
     "load_id": "text",
     "state_key": "text",
     "dag_id": "text",
@@ -43,8 +40,15 @@ _COLUMNS = {
     "reading": "text",
     "started_at": "timestamp",
     "swept_at": "timestamp",
+    "fence": "text",
+    "taken_by": "text",
+    "session": "text",
 }
-ENTRY = (
+"""Names and dlt's data types. `fence` is drawn anew each time a load is entered; `taken_by` names the attempt that took
+the load over, before anything of it is removed; `swept_at` is when that was done; `session` is the one that holds the
+staging tables, where the sink has a lock for them."""
+
+ENTRY: Final = (
     "load_id",
     "state_key",
     "dag_id",
@@ -55,10 +59,12 @@ ENTRY = (
     "commit",
     "reading",
     "started_at",
+    "interval_start",
+    "interval_end",
 )
 _STATEFUL = ("cursor", "self-managed")
-_LOAD_ID = "_dlt_load_id"
-_INTERNAL = "_dlt_"
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,8 @@ class Entry:
     reading: str
     started_at: datetime
     landed: bool
+    interval_start: datetime | None = None
+    interval_end: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse a load id that would lead elsewhere as a part of a path.
@@ -107,168 +115,143 @@ class Entry:
         return float(self.load_id) > float(load_id)
 
 
-class Journal(Protocol):
-    """How a sink keeps the journal. Every method commits what it changes before it returns."""
+class Rows(Protocol):
+    """What a sink does for its journal. Every method commits what it changes before it returns, but in `settling`."""
 
-    def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
-        """Write one row for each load id, before anything of the load can land; makes what it needs.
+    def insert(self, rows: list[Row]) -> None:
+        """Add rows, each with all `COLUMNS`; makes what it needs."""
+
+    def open_entries(self, state_key: str, newer_than: str | None) -> list[tuple[Row, bool]]:
+        """Return the key's rows that are not marked swept, and whether each has landed; none without a journal.
+
+        Args:
+            state_key: whose.
+            newer_than: a load id; loads that landed and are not newer may be left out.
+        """
+
+    def newest(self, state_key: str) -> float | None:
+        """Return the largest load id of the key, swept ones included."""
+
+    def settling(self) -> AbstractContextManager[None]:
+        """Commit what the block does together, where the sink can."""
+
+    def take(self, load_id: str, by: str | None) -> None:
+        """Note who takes a load over; from the return on, nothing of its own process can land. None gives it back."""
+
+    def has_landed(self, load_id: str) -> bool:
+        """Tell whether a load is complete."""
+
+    def delete(self, load_id: str, kept: Collection[str]) -> dict[str, int]:
+        """Remove the rows of a load from all tables but the kept ones; return how many, by table."""
+
+    def mark(self, load_id: str, swept_at: datetime) -> None:
+        """Note that a load is swept."""
+
+    def remove(self, load_id: str) -> None:
+        """Remove the row of a load."""
+
+    def count(self, load_id: str) -> dict[str, int]:
+        """Return how many rows of a load are in each table that has any; dlt's tables and the journal's left out."""
+
+    def state(self, load_id: str) -> str | None:
+        """Return the state that a load carried, as dlt stores it; None if it carried none."""
+
+    def sweep_again(self, state_key: str) -> None:
+        """Remove what processes that lost their loads wrote after that, where the sink cannot refuse it."""
+
+
+class Journal:
+    """The journal of one sink.
+
+    Args:
+        rows: how the sink keeps it.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def enter(
+        self, run: Run, reading: Reading, load_ids: list[str], *, source: str, session: str | None = None
+    ) -> dict[str, str]:
+        """Write one row for each load id, before anything of the load can land.
 
         Args:
             run: who loads.
             reading: what was read; its interval is entered, where it has one.
             load_ids: of the normalized packages.
             source: file and class.
-        """
+            session: the one that holds the staging tables.
 
-    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
+        Returns:
+            The fence of each load.
+        """
+        rows = [{**row(run, reading, load_id, source), "session": session} for load_id in load_ids]
+        self.rows.insert(rows)
+        return {one["load_id"]: one["fence"] for one in rows}
+
+    def open_entries(self, state_key: str, *, newer_than: str | None = None) -> list[Entry]:
         """Return the key's rows that are not marked swept, oldest load first; none if there is no journal yet.
 
         Args:
             state_key: whose.
             newer_than: a load id; loads that landed and are not newer are left out.
-            run_id: if given, the loads of this run only.
         """
+        entries = [
+            Entry(**{name: found[name] for name in ENTRY}, landed=landed)
+            for found, landed in self.rows.open_entries(state_key, newer_than)
+        ]
+        wanted = [entry for entry in entries if newer_than is None or not entry.landed or entry.newer_than(newer_than)]
+        return sorted(wanted, key=lambda entry: float(entry.load_id))
+
+    def newest(self, state_key: str) -> float:
+        """Return the largest load id of the key as a number, swept ones included; 0 if there is none."""
+        return self.rows.newest(state_key) or 0.0
 
     def withdraw(self, load_id: str) -> None:
         """Remove the row of a load of which nothing was loaded."""
+        self.rows.remove(load_id)
 
-    def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
-        """Remove the rows a load left in the tables of the dataset, and mark its entry swept, in one step.
+    def sweep(
+        self, load_id: str, *, by: str, kept: Collection[str] = (), unfinished: bool = False
+    ) -> dict[str, int] | None:
+        """Take a load over, remove the rows it left in the tables of the dataset, and mark its row swept.
+
+        The right to write goes first: what the load's own process does after that is refused. Only then is looked
+        whether it has landed.
 
         Args:
             load_id: whose rows.
+            by: who does it, for the process that loses the load: `attempt 2 of run …`.
             kept: tables whose rows stay.
+            unfinished: the load had not landed when it was looked at; if it has meanwhile, it stays as it is.
 
         Returns:
-            How many rows were removed, by table.
+            How many rows were removed, by table; None if the load landed meanwhile.
         """
+        with self.rows.settling():
+            self.rows.take(load_id, by)
+            if unfinished and self.rows.has_landed(load_id):
+                self.rows.take(load_id, None)
+                return None
+            removed = self.rows.delete(load_id, kept)
+            self.rows.mark(load_id, datetime.now(UTC))
+        return removed
 
-    def rows(self, load_id: str) -> dict[str, int]:
+    def sweep_again(self, state_key: str) -> None:
+        """Remove what processes that lost loads of the key wrote after that, where the sink cannot refuse it."""
+        self.rows.sweep_again(state_key)
+
+    def count(self, load_id: str) -> dict[str, int]:
         """Return how many rows of a load are in each table; dlt's own tables are left out."""
+        return self.rows.count(load_id)
 
     def carried_state(self, load_id: str) -> dict[str, Any] | None:
         """Return the `sources` state that a load carried, as plain JSON; None if it carried none: it did not change."""
+        state = self.rows.state(load_id)
+        return None if state is None else pipeline_state.to_plain(decompress_state(state).get("sources", {}))
 
 
-class SqlJournal:
-    """The journal as a table `_airflow_loads` in the dataset of a SQL sink. See `Journal` for its methods.
-
-    Args:
-        pipeline: an active dlt pipeline; its destination and dataset are used.
-    """
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-
-    def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
-        """See `Journal`."""
-        with self._dataset() as dataset:
-            dataset.make(TABLE, _COLUMNS)
-            places = ", ".join(["%s"] * len(_COLUMNS))
-            for load_id in load_ids:
-                dataset.execute(
-                    f"INSERT INTO {dataset.table(TABLE)} ({dataset.names(_COLUMNS)}) VALUES ({places})",  # noqa: S608
-                    *row(run, reading, load_id, source).values(),
-                )
-
-    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
-        """See `Journal`."""
-        with self._dataset() as dataset:
-            if not dataset.exists(TABLE):
-                return []
-            landed = _landed_condition(dataset)
-            conditions = [f"{dataset.name('state_key')} = %s", f"{dataset.name('swept_at')} IS NULL"]
-            values = [state_key]
-            if newer_than is not None:
-                newer = f"{dataset.dialect.number(dataset.name('load_id'))} > {dataset.dialect.number('%s')}"
-                conditions.append(f"(NOT {landed} OR {newer})")
-                values.append(newer_than)
-            if run_id is not None:
-                conditions.append(f"{dataset.name('run_id')} = %s")
-                values.append(run_id)
-            rows = dataset.execute(
-                f"SELECT {dataset.names(ENTRY)}, {landed} FROM {dataset.table(TABLE)}"  # noqa: S608
-                f" WHERE {' AND '.join(conditions)}",
-                *values,
-            )
-        entries = [_entry(dataset, row) for row in rows]
-        return sorted(entries, key=lambda entry: float(entry.load_id))
-
-    def withdraw(self, load_id: str) -> None:
-        """See `Journal`."""
-        with self._dataset() as dataset:
-            dataset.execute(
-                f"DELETE FROM {dataset.table(TABLE)} WHERE {dataset.name('load_id')} = %s",  # noqa: S608
-                load_id,
-            )
-
-    def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
-        """See `Journal`."""
-        with self._dataset() as dataset, dataset.transaction():
-            removed = {name: count for name, count in _count(dataset, load_id).items() if name not in kept}
-            for name in removed:
-                dataset.execute(
-                    f"DELETE FROM {dataset.table(name)} WHERE {dataset.name(_LOAD_ID)} = %s",  # noqa: S608
-                    load_id,
-                )
-            dataset.execute(
-                f"UPDATE {dataset.table(TABLE)} SET {dataset.name('swept_at')} = %s"  # noqa: S608
-                f" WHERE {dataset.name('load_id')} = %s",
-                datetime.now(UTC),
-                load_id,
-            )
-        return removed
-
-    def rows(self, load_id: str) -> dict[str, int]:
-        """See `Journal`."""
-        with self._dataset() as dataset:
-            return {name: count for name, count in _count(dataset, load_id).items() if not name.startswith(_INTERNAL)}
-
-    def carried_state(self, load_id: str) -> dict[str, Any] | None:
-        """See `Journal`."""
-        with self._dataset() as dataset:
-            rows = dataset.execute(
-                f"SELECT {dataset.name('state')} FROM {dataset.table(dataset.schema.state_table_name)}"  # noqa: S608
-                f" WHERE {dataset.name(_LOAD_ID)} = %s",
-                load_id,
-            )
-        return pipeline_state.to_plain(decompress_state(rows[0][0]).get("sources", {})) if rows else None
-
-    @contextmanager
-    def _dataset(self) -> Iterator[SqlDataset]:
-        client: Any = self._pipeline.destination_client()
-        with client:
-            yield SqlDataset(client)
-
-
-def _entry(dataset: SqlDataset, row: tuple[Any, ...]) -> Entry:
-    values = dict(zip((*ENTRY, "landed"), row, strict=True))
-    values |= {"landed": bool(values["landed"]), "started_at": dataset.dialect.moment(values["started_at"])}
-    return Entry(**values)
-
-
-def _landed_condition(dataset: SqlDataset) -> str:
-    """Return the condition that a row of the journal is about a complete load."""
-    loads = dataset.schema.loads_table_name
-    if not dataset.exists(loads):  # a first run that died before dlt made its tables
-        return "FALSE"
-    load_id = dataset.name("load_id")
-    complete = f"SELECT {load_id} FROM {dataset.table(loads)} WHERE {dataset.name('status')} = 0"  # noqa: S608
-    return f"({dataset.table(TABLE)}.{load_id} IN ({complete}))"
-
-
-def _count(dataset: SqlDataset, load_id: str) -> dict[str, int]:
-    """Return how many rows of a load are in each table that has any."""
-    counts = {}
-    for name in dataset.tables_with(_LOAD_ID):
-        query = f"SELECT count(*) FROM {dataset.table(name)} WHERE {dataset.name(_LOAD_ID)} = %s"  # noqa: S608
-        ((count,),) = dataset.execute(query, load_id)
-        if count:
-            counts[name] = count
-    return counts
-
-
-def row(run: Run, reading: Reading, load_id: str, source: str) -> dict[str, Any]:
+def row(run: Run, reading: Reading, load_id: str, source: str) -> Row:
     """Return the row of a load that is about to begin, by column, in the order the table has them.
 
     Args:
@@ -295,8 +278,11 @@ def row(run: Run, reading: Reading, load_id: str, source: str) -> dict[str, Any]
         "reading": reading.journal_kind,
         "started_at": datetime.now(UTC),
         "swept_at": None,
+        "fence": secrets.token_hex(8),
+        "taken_by": None,
+        "session": None,
     }
-    return {name: known[name] for name in _COLUMNS}
+    return {name: known[name] for name in COLUMNS}
 
 
 def _date(text: str | None) -> datetime | None:

@@ -7,20 +7,25 @@ does not know.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from nilus.errors import StateConflict
+from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Adopted
 from nilus.protocol.job import Job
 from nilus.runtime.recovery import adoption
 from nilus.runtime.recovery.journal import Entry, Journal
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.values.state_command import command
 
 log = logging.getLogger("nilus")
+
+_LOOKS = 3
+"""How often the journal is looked at anew because a load landed between a look and its sweep."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +57,22 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         StateConflict: another run of the key is loading.
         StateError: the destination holds more than a crash of one run can explain.
     """
+    journal.sweep_again(job.run.state_key)
     if not reading.keeps_state:
-        _settle_stateless(job, journal, channel, kept)
+        _refuse_cursor_key(job, reading)
+        _settle_stateless(job, reading, journal, channel, kept)
         return Settlement(state={}, known=frozenset())
     known = frozenset(job.known_load_ids)
-    journaled = _open_entries(job, journal)
-    _warn_of_windows(job, reading, journaled)
-    entries = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
-    unfinished = [entry for entry in entries if not entry.landed]
-    live = _live(job, unfinished, channel)
-    if live:
-        raise _conflict(job, live[0], "is loading")
-    landed = [entry for entry in entries if entry.landed]
+    journaled = _finish_dead_loads(job, journal, channel, kept)
+    _refuse_window_key(job, reading, journaled)
+    landed = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
     decision = adoption.decide(job, landed, channel)
     if job.replaces:
         adoption.ask(channel, (), taking_back=True)
-    for entry in unfinished:
-        _sweep(journal, entry.load_id, kept, f"left by run {entry.run_id}, try {entry.try_number}")
     for load_id in (*job.replaces, *decision.removes):
-        _sweep(journal, load_id, kept, "replaced by this run")
+        _sweep(job, journal, load_id, kept, "replaced by this run")
     for load_id in _loads_to_remove(job, journal):
-        _sweep(journal, load_id, kept, "taken back by hand")
+        _sweep(job, journal, load_id, kept, "taken back by hand")
     state = job.state if reading.reads_state else {}
     known |= {*decision.removes, *decision.passed}
     if decision.adopts is None:
@@ -80,16 +80,60 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
     return _adopt(job, journal, channel, decision.adopts, landed, known, state)
 
 
-def _warn_of_windows(job: Job, reading: Reading, entries: Collection[Entry]) -> None:
-    """Say that a cursor begins at its start although windows were loaded before: windows move no cursor."""
+def newest(job: Job, journal: Journal) -> float:
+    """Return the largest load id of the key, in the record or in the journal, as a number; 0 if there is none."""
+    return max((journal.newest(job.run.state_key), *map(float, job.known_load_ids)))
+
+
+def _finish_dead_loads(job: Job, journal: Journal, channel: Channel, kept: Collection[str]) -> list[Entry]:
+    """Sweep what dead runs of any kind left unfinished, and return the complete loads that the record may not know.
+
+    Raises:
+        StateConflict: a run that keeps state is loading, or loads land again and again while this run looks.
+    """
+    for _ in range(_LOOKS):
+        entries = _open_entries(job, journal)
+        unfinished = [entry for entry in entries if not entry.landed]
+        live = _live(job, unfinished, channel)
+        in_the_way = [entry for entry in live if entry.keeps_state]
+        if in_the_way:
+            raise _conflict(job, in_the_way[0], "is loading")
+        dead = [entry for entry in unfinished if entry not in live]
+        if all([_sweep_unfinished(job, journal, entry, kept) for entry in dead]):
+            return [entry for entry in entries if entry.landed]
+    raise _conflict(job, dead[0], "has loaded meanwhile")
+
+
+def _refuse_window_key(job: Job, reading: Reading, entries: Collection[Entry]) -> None:
+    """Refuse to begin a cursor on a key whose runs have loaded windows: what they loaded would be read again.
+
+    Raises:
+        StateError: there are such loads.
+    """
     windows = [entry for entry in entries if entry.landed and entry.reading == "windowed"]
     if reading.kind == "cursor" and windows and not job.known_load_ids:
-        log.warning(
-            "State: this run has no interval and starts the cursor from its beginning, but run %s and %d others have "
-            "loaded windows: what they loaded is read again, and is in appended tables twice. Trigger the run with a "
-            "logical date, or give the task an interval",
-            windows[-1].run_id,
-            len(windows) - 1,
+        raise StateError(
+            f"Runs of {job.run.state_key!r} have loaded windows, and this run would begin a cursor",
+            expected="one kind of runs for a state key, from its first load on",
+            found=f"no interval, and {len(windows)} loads of windows, the newest of run {windows[-1].run_id}",
+            remedy="trigger the run with a logical date, for an interval; or give the task another state_key; "
+            f"or {command('reset', job.run.state_key)}, which removes the windows' rows, and let the cursor begin",
+        )
+
+
+def _refuse_cursor_key(job: Job, reading: Reading) -> None:
+    """Refuse to load a window into a key that has a cursor, but for a backfill, which is asked for by name.
+
+    Raises:
+        StateError: the record has a cursor.
+    """
+    if reading.kind == "windowed" and job.known_load_ids and job.run.run_type != "backfill":
+        raise StateError(
+            f"Runs of {job.run.state_key!r} go on from a cursor, and this run would load a window",
+            expected="one kind of runs for a state key, from its first load on",
+            found=f"the interval {' to '.join(reading.interval or ())}, and a record with loads",
+            remedy="pass interval=None to the operator to go on from the cursor; or give the task another state_key; "
+            f"or {command('reset', job.run.state_key)}, and let the windows begin",
         )
 
 
@@ -102,7 +146,9 @@ def _loads_to_remove(job: Job, journal: Journal) -> list[str]:
     return [entry.load_id for entry in entries if entry.landed and entry.keeps_state and not entry.newer_than(newest)]
 
 
-def confirm(job: Job, settlement: Settlement, load_ids: list[str], journal: Journal, channel: Channel) -> None:
+def confirm(
+    job: Job, reading: Reading, settlement: Settlement, load_ids: list[str], journal: Journal, channel: Channel
+) -> None:
     """Look again after this run's loads have entered the journal, and before anything of them can land.
 
     Two runs of one key each enter first and look then, so that at least one of them sees the other.
@@ -113,7 +159,7 @@ def confirm(job: Job, settlement: Settlement, load_ids: list[str], journal: Jour
     others = [
         entry
         for entry in _open_entries(job, journal)
-        if entry.keeps_state and entry.load_id not in settlement.known and entry.load_id not in load_ids
+        if _shares(job, reading, entry) and entry.load_id not in settlement.known and entry.load_id not in load_ids
     ]
     landed = [entry for entry in others if entry.landed]
     in_the_way = landed or _live(job, others, channel)
@@ -123,17 +169,49 @@ def confirm(job: Job, settlement: Settlement, load_ids: list[str], journal: Jour
         raise _conflict(job, in_the_way[0], "has loaded meanwhile" if landed else "is loading")
 
 
-def _settle_stateless(job: Job, journal: Journal, channel: Channel, kept: Collection[str]) -> None:
-    """Runs that keep no state share nothing: each settles its own earlier loads, and what dead runs left half done."""
-    entries = journal.open_entries(job.run.state_key)
-    unfinished = [entry for entry in entries if not entry.landed]
-    live = {entry.load_id for entry in _live(job, unfinished, channel)}
+def _settle_stateless(job: Job, reading: Reading, journal: Journal, channel: Channel, kept: Collection[str]) -> None:
+    """Settle a run without state: its own earlier loads, those of its interval, and what dead runs left half done.
+
+    Raises:
+        StateConflict: another run is loading the same interval.
+    """
+    for _ in range(_LOOKS):
+        entries = journal.open_entries(job.run.state_key)
+        unfinished = [entry for entry in entries if not entry.landed]
+        live = _live(job, unfinished, channel)
+        rivals = [entry for entry in live if _is_same_window(job, reading, entry)]
+        if rivals:
+            raise _conflict(job, rivals[0], "is loading the same interval")
+        dead = [entry for entry in unfinished if entry not in live]
+        if all([_sweep_unfinished(job, journal, entry, kept) for entry in dead]):
+            break
+    else:
+        raise _conflict(job, dead[0], "has loaded meanwhile")
     for entry in entries:
-        if entry.landed:
-            if job.run.same_as(entry) and job.on_rerun != "append":
-                _sweep(journal, entry.load_id, kept, "replaced by this run")
-        elif entry.load_id not in live:
-            _sweep(journal, entry.load_id, kept, f"left by run {entry.run_id}, try {entry.try_number}")
+        if entry.landed and _is_replaced(job, reading, entry):
+            _sweep(job, journal, entry.load_id, kept, "replaced by this run")
+
+
+def _shares(job: Job, reading: Reading, entry: Entry) -> bool:
+    """Tell whether this run and the one of an entry may not load at once: both keep state, or read one window."""
+    return entry.keeps_state if reading.keeps_state else _is_same_window(job, reading, entry)
+
+
+def _is_replaced(job: Job, reading: Reading, entry: Entry) -> bool:
+    """Tell whether a run without state replaces a load: of an earlier try, of itself, of its interval."""
+    if job.run.same_as(entry) and entry.try_number >= job.first_attempt:
+        return True
+    return job.on_rerun != "append" and (job.run.same_as(entry) or _is_same_window(job, reading, entry))
+
+
+def _is_same_window(job: Job, reading: Reading, entry: Entry) -> bool:
+    """Tell whether another run of the task has loaded the window that this run reads: both have the same rows."""
+    return (
+        reading.kind == entry.reading == "windowed"
+        and reading.start == entry.interval_start
+        and reading.end == entry.interval_end
+        and job.run.same_as(dataclasses.replace(entry, run_id=job.run.run_id))
+    )
 
 
 def _adopt(
@@ -156,7 +234,7 @@ def _adopt(
             load_id=entry.load_id,
             run_id=entry.run_id,
             commit=entry.commit,
-            rows=journal.rows(entry.load_id),
+            rows=journal.count(entry.load_id),
             state=adopted,
         )
     )
@@ -178,8 +256,21 @@ def _live(job: Job, entries: list[Entry], channel: Channel) -> list[Entry]:
     return [entry for entry in others if entry.load_id in live]
 
 
-def _sweep(journal: Journal, load_id: str, kept: Collection[str], why: str) -> None:
-    removed = journal.sweep(load_id, kept=kept)
+def _sweep(job: Job, journal: Journal, load_id: str, kept: Collection[str], why: str) -> None:
+    _tell(load_id, why, journal.sweep(load_id, by=job.run.attempt, kept=kept) or {})
+
+
+def _sweep_unfinished(job: Job, journal: Journal, entry: Entry, kept: Collection[str]) -> bool:
+    """Sweep a load that is not complete; return whether it was not complete by then either."""
+    removed = journal.sweep(entry.load_id, by=job.run.attempt, kept=kept, unfinished=True)
+    if removed is None:
+        log.info("Load %s of run %s has landed while it was looked at", entry.load_id, entry.run_id)
+        return False
+    _tell(entry.load_id, f"left by run {entry.run_id}, try {entry.try_number}", removed)
+    return True
+
+
+def _tell(load_id: str, why: str, removed: dict[str, int]) -> None:
     counts = ", ".join(f"{table} {rows}" for table, rows in removed.items()) or "none"
     log.info("Removed the rows of load %s, %s: %s", load_id, why, counts)
 

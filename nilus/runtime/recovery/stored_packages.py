@@ -18,7 +18,7 @@ from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import PackageRequest
 from nilus.protocol.job import Job
-from nilus.runtime.engine.internals.packages import create_load_id
+from nilus.runtime.engine.internals.load_ids import load_id_after
 from nilus.runtime.recovery import adoption, settle
 from nilus.runtime.recovery.journal import Entry, Journal
 from nilus.runtime.recovery.package import Package
@@ -124,7 +124,7 @@ def _recover_one(
     known = frozenset({*job.known_load_ids, *(one for one, other in entries.items() if other.landed)})
     if is_own:
         load = prepare(stored)
-        _take_back(stored, journal)
+        _take_back(job, stored, entry, journal)
         load(known)
         return
     if _is_live(package, channel):
@@ -135,22 +135,33 @@ def _recover_one(
             remedy="nothing was loaded by this run; it may be tried again when the other is over",
         )
     load = prepare(stored)
-    claim = create_load_id()
+    claim = load_id_after(settle.newest(job, journal))
     journal.enter(job.run, reading, [claim], source=package.source)
-    settle.confirm(job, settle.Settlement({}, known), [claim], journal, channel)
-    _take_back(stored, journal)
+    settle.confirm(job, reading, settle.Settlement({}, known), [claim], journal, channel)
+    _take_back(job, stored, entry, journal)
     load(known | {claim})
     journal.withdraw(claim)
 
 
-def _take_back(stored: StoredPackage, journal: Journal) -> None:
-    """Remove what a begun load left, and its entries; the package is entered anew when it is loaded."""
+def _take_back(job: Job, stored: StoredPackage, entry: Entry | None, journal: Journal) -> None:
+    """Remove what a begun load left, and its entry; the package is entered anew when it is loaded.
+
+    Raises:
+        StateConflict: it has landed meanwhile.
+    """
     package = stored.package
-    journal.enter(package.run, package.reading, [package.load_id], source=package.source)
-    removed = journal.sweep(package.load_id, kept=package.reloadable)
+    if entry is not None:
+        removed = journal.sweep(package.load_id, by=job.run.attempt, kept=package.reloadable, unfinished=True)
+        if removed is None:
+            raise StateConflict(
+                f"Load {package.load_id} has landed while this run was about to recover it",
+                expected="the worker that began it to be gone",
+                found=f"run {package.run.run_id} has completed it",
+                remedy="nothing was loaded by this run; it may be tried again",
+            )
+        counts = ", ".join(f"{table} {rows}" for table, rows in removed.items()) or "none"
+        log.info("Removed the rows that load %s had left: %s", package.load_id, counts)
     journal.withdraw(package.load_id)
-    counts = ", ".join(f"{table} {rows}" for table, rows in removed.items()) or "none"
-    log.info("Removed the rows that load %s had left: %s", package.load_id, counts)
 
 
 def _is_live(package: Package, channel: Channel) -> bool:
@@ -167,6 +178,8 @@ def _is_live(package: Package, channel: Channel) -> bool:
         commit=run.commit,
         reading=package.reading.journal_kind,
         started_at=datetime.now(UTC),
+        interval_start=package.reading.start,
+        interval_end=package.reading.end,
         landed=False,
     )
     answer: Any = adoption.ask(channel, [entry])

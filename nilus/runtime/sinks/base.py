@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from dlt import Pipeline
@@ -12,7 +13,8 @@ from dlt import Pipeline
 from nilus.errors import DestinationError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime.columns.chunk_files import TableWriter
-from nilus.runtime.recovery.journal import Journal, SqlJournal
+from nilus.runtime.recovery.journal import Journal
+from nilus.runtime.recovery.sql_journal import SqlRows
 from nilus.values.address import Address
 from nilus.values.redaction import secret_values
 
@@ -20,6 +22,19 @@ ATOMIC: Final[dict[str, Any]] = {"replace_strategy": "insert-from-staging", "sup
 """Arguments of a SQL destination: new rows of a table that is replaced, or merged into, take the place of the old ones
 in one transaction. By itself dlt empties a table before it loads the new rows, and on DuckDB merges without a
 transaction: a load that fails would leave a table with rows missing."""
+
+
+@dataclass(frozen=True)
+class StagingLock:
+    """The hold on the staging tables of a load.
+
+    Attributes:
+        session: the session that has it; None where there is none to speak of.
+        held: tells, through another SQL client, whether it is still held: a lock ends with its session.
+    """
+
+    session: str | None = None
+    held: Callable[[Any], bool] = lambda _client: True
 
 
 class Sink(ABC):
@@ -104,7 +119,7 @@ class Sink(ABC):
 
     def journal(self, pipeline: Pipeline) -> Journal:
         """Return the journal that lives in this sink's dataset."""
-        return SqlJournal(pipeline)
+        return Journal(SqlRows(pipeline))
 
     @property
     def table_format(self) -> str | None:
@@ -147,20 +162,25 @@ class Sink(ABC):
         yield
 
     @contextmanager
-    def staging(self, pipeline: Pipeline, source: str) -> Iterator[None]:  # noqa: ARG002 - for those that need it
-        """Hold the staging tables of a source for the time of the block.
+    def staging(
+        self,
+        pipeline: Pipeline,  # noqa: ARG002 - for those that need it
+        tables: Collection[str],  # noqa: ARG002 - for those that need it
+    ) -> Iterator[StagingLock]:
+        """Hold the staging tables of some tables for the time of the block.
 
-        dlt puts the rows of tables that are replaced or merged into tables that all runs of a source share; two runs
-        at once would mix theirs. Nothing is done where `exclusive` keeps others out anyway.
+        dlt puts the rows of tables that are replaced or merged into tables that belong to schema and table, whichever
+        source they come from; two runs at once would mix theirs. Nothing is done where `exclusive` keeps others out
+        anyway.
 
         Args:
             pipeline: an active dlt pipeline.
-            source: the source's name.
+            tables: the names of the tables that are replaced or merged, one at least.
 
         Raises:
             DestinationError: another run held them for too long.
         """
-        yield
+        yield StagingLock()
 
     @contextmanager
     def tables(self, pipeline: Pipeline) -> Iterator[None]:  # noqa: ARG002 - for those that need it

@@ -15,7 +15,7 @@ from nilus.errors import DestinationError, NilusError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime.engine.failures import place
 from nilus.runtime.recovery.journal import Journal
-from nilus.runtime.recovery.no_journal import NoJournal
+from nilus.runtime.recovery.no_journal import no_journal
 from nilus.runtime.sinks.base import Sink
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class CustomSink(Sink):
 
     def journal(self, pipeline: Pipeline) -> Journal:  # noqa: ARG002 - there is none
         """Return a journal that keeps nothing."""
-        return NoJournal()
+        return no_journal()
 
     def after_load(self) -> None:
         """Call the class's `post_load`.

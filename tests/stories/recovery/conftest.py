@@ -62,6 +62,7 @@ class World:
         query: runs a statement in the sink and returns its rows.
         live: run ids whose task instance Airflow would say is running.
         cleared: run ids that Airflow would say were cleared.
+        deleted: run ids that Airflow would not know any more.
         packages: the package store, where the deployment has one.
         source: address of the source that runs.
         environ: more variables for the child.
@@ -76,6 +77,7 @@ class World:
     checkout: Path
     live: set[str] = field(default_factory=set)
     cleared: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
     cursors: ClassVar[tuple[str, ...]] = ("items", "notes", "latest")
     tries: Counter = field(default_factory=Counter)
     packages: PackageStore | None = None
@@ -93,6 +95,8 @@ class World:
         kill_at: str | None = None,
         kill_after: float | None = None,
         commit: bool = True,
+        run_type: str = "scheduled",
+        before_commit: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> Loaded:
         """Run the task once: one try of one run. `commit=False` is a worker that dies before the record is written."""
@@ -106,7 +110,10 @@ class World:
             run_type="scheduled",
             commit="c" * 40,
             on_rerun=options.get("on_rerun", "replace"),
+            try_number=self.tries[run_id],
+            first_try=options.get("first_attempt", 1),
             cleared=lambda runs: [run for run in runs if run in self.cleared],
+            deleted=lambda runs: [run for run in runs if run in self.deleted],
         )
         begun = turn.begin()
         work_dir = tempfile.mkdtemp(prefix="nilus-recovery-")
@@ -117,7 +124,7 @@ class World:
                     dag_id="d",
                     task_id="t",
                     run_id=run_id,
-                    run_type="scheduled",
+                    run_type=run_type,
                     try_number=self.tries[run_id],
                     repository="https://example.com/sources",
                     commit="c" * 40,
@@ -140,6 +147,7 @@ class World:
             loaded = self._child(job, turn, rows, kill_at, kill_after).run()
         finally:
             shutil.rmtree(work_dir)
+        before_commit()
         if commit:
             turn.commit(loaded)
             if self.packages is not None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_nilus.state import change
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.job import SourceSpec
+
+DAY = ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")
 
 
 def test_the_newest_run_again_replaces_what_it_loaded(make_world):
@@ -21,7 +24,24 @@ def test_the_newest_run_again_replaces_what_it_loaded(make_world):
 def test_append_on_a_rerun_leaves_what_was_loaded(make_world):
     world = make_world("duckdb")
     world.run("a", 100)
+    world.run("a", 100, on_rerun="append", first_attempt=2)
+    assert len(world.query("SELECT id FROM raw.items")) == 200
+
+
+def test_append_is_about_cleared_runs_and_a_retry_after_the_record_was_written_replaces(make_world):
+    world = make_world("duckdb")
     world.run("a", 100, on_rerun="append")
+    world.run("a", 100, on_rerun="append")
+    world.check(100)
+
+
+def test_append_is_about_cleared_runs_and_a_retry_of_a_run_without_state_replaces(make_world):
+    world = make_world("duckdb")
+    window = {"on_rerun": "append", "backfill": "window", "interval": DAY}
+    world.run("a", 100, run_type="backfill", **window)
+    world.run("a", 100, run_type="backfill", **window)
+    assert len(world.query("SELECT id FROM raw.items")) == 100
+    world.run("a", 100, run_type="backfill", first_attempt=3, **window)
     assert len(world.query("SELECT id FROM raw.items")) == 200
 
 
@@ -44,6 +64,30 @@ def test_rewind_removes_the_later_runs_and_goes_on_from_the_older_one(make_world
     record = world.store.read("d.t")
     assert [commit.run_id for commit in (record.head, *record.history)] == ["b", "a"]
     assert record.version == 4
+
+
+def test_a_run_before_one_that_was_deleted_is_run_again_and_makes_both(make_world):
+    world = make_world("duckdb")
+    for run_id, rows in (("a", 100), ("b", 150), ("c", 180)):
+        world.run(run_id, rows)
+    world.deleted = {"a", "c"}
+    world.run("b", 190)
+    world.check(190)
+    assert [commit.run_id for commit in world.store.read("d.t").commits] == ["b", "a"], "older ones are history"
+
+
+def test_what_lands_after_a_record_was_set_by_hand_is_removed_by_the_next_run(make_world):
+    world = make_world("duckdb")
+    world.run("a", 100)
+    before = world.store.read("d.t")
+
+    def set_by_hand():
+        world.store.write(change.put(world.store.read("d.t"), before.state))
+
+    with pytest.raises(StateError, match="was changed"):
+        world.run("b", 150, before_commit=set_by_hand)
+    world.run("b", 150)
+    world.check(150)
 
 
 @pytest.mark.parametrize("order", [pytest.param(("b", "c"), marks=pytest.mark.soak), ("c", "b")])

@@ -7,13 +7,11 @@ from typing import Final
 
 from dlt import Pipeline
 from dlt.common.storages import LoadStorage, PackageStorage
-from dlt.common.storages.load_package import create_load_id
 
 __all__ = [
     "JOBS_FOLDER",
     "SCHEMA_FILE",
     "SINGLE_FILES",
-    "create_load_id",
     "make_package_folder",
     "package_folder",
 ]

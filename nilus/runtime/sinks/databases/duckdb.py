@@ -94,14 +94,14 @@ class DuckDBSink(Sink):
         Raises:
             DestinationError: the file's folder cannot be made, or the schema has the name of the file.
         """
-        import dlt
+        from nilus.runtime.sinks.databases.duckdb_client import DuckDbDestination
 
         path = self.path
         self._refuse_equal_names(path)
         make_folder(path, "DuckDB")
         # One file after the other, each by all cores. DuckDB writes out what is committed when no transaction is open:
         # with several at a time its memory grows with the rows (10,000,000 of 8 columns: 2 GB).
-        return dlt.destinations.duckdb(credentials=file_credentials(path), max_parallel_load_jobs=1, **ATOMIC)
+        return DuckDbDestination(credentials=file_credentials(path), max_parallel_load_jobs=1, **ATOMIC)
 
     def _refuse_equal_names(self, path: Path) -> None:
         # DuckDB names a database by its file, up to the first dot, and does not tell upper from lower case.

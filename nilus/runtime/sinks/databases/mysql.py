@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from dlt.common.destination.exceptions import DestinationException
+
 from nilus.errors import DestinationError
+from nilus.runtime.engine.failures import chain
+from nilus.runtime.engine.internals.sockets import mysql_socket
 from nilus.runtime.sinks.base import ATOMIC
 from nilus.runtime.sinks.databases.server import ServerSink
 from nilus.runtime.sinks.required_packages import require
@@ -14,11 +19,16 @@ from nilus.runtime.sinks.required_packages import require
 # A database, table or column that is there already, a deadlock, a lock that was waited for in vain, and a row that
 # somebody else changed since it was read.
 _COLLISIONS = frozenset({1007, 1050, 1060, 1061, 1205, 1213, 1020})
+_NO_SUCH_THREAD = 1094
+_CONNECT_SECONDS = 30
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
 _LONGER_THAN_A_LOAD = 7 * 86_400
 # Values that do not fit are an error and never cut, and tables have transactions, whatever the server's defaults are.
 _SESSION = (
     "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'), "
     f"time_zone = '+00:00', default_storage_engine = InnoDB, wait_timeout = {_LONGER_THAN_A_LOAD}"
+    # A worker that is paused in a transaction keeps its locks no longer; MySQL has no such setting, and skips this.
+    "/*M!100300 , idle_transaction_timeout = 60 */"
 )
 
 
@@ -53,7 +63,12 @@ class MySQLSink(ServerSink):
         from nilus.runtime.sinks.databases import sqlalchemy
 
         return sqlalchemy.destination(
-            driver_url(self.spec.address), engine_kwargs={"connect_args": {"init_command": _SESSION}}, **ATOMIC
+            driver_url(self.spec.address),
+            engine_kwargs={
+                "connect_args": {"init_command": _SESSION, "connect_timeout": _CONNECT_SECONDS},
+                "pool_events": [(_notice_dead_peer, "connect")],
+            },
+            **ATOMIC,
         )
 
     def is_collision(self, errors: Sequence[BaseException]) -> bool:
@@ -64,11 +79,37 @@ class MySQLSink(ServerSink):
             error.args[0] in _COLLISIONS for error in errors if isinstance(error, pymysql.MySQLError) and error.args
         )
 
-    def take_lock(self, client: Any, dataset: str, what: str) -> bool:
+    def take_lock(self, client: Any, name: str) -> bool:
         """See `ServerSink`: a named lock of the server."""
-        digest = hashlib.sha256(f"{dataset}\0{what}".encode()).hexdigest()
-        ((answer,),) = client.execute_sql("SELECT GET_LOCK(%s, 0)", f"nilus_{digest[:48]}") or ((0,),)
+        ((answer,),) = client.execute_sql("SELECT GET_LOCK(%s, 0)", _lock(name)) or ((0,),)
         return bool(answer)
+
+    def holder(self, client: Any, name: str) -> str | None:
+        """See `ServerSink`: the number of its connection."""
+        ((holder,),) = client.execute_sql("SELECT IS_USED_LOCK(%s)", _lock(name))
+        return None if holder is None else str(holder)
+
+    def end_session(self, client: Any, session: str) -> None:
+        """See `ServerSink`. Another run may have ended it in the same moment."""
+        try:
+            client.execute_sql("KILL %s", int(session))
+        except DestinationException as error:
+            if not any(one.args[:1] == (_NO_SUCH_THREAD,) for one in chain(error)):
+                raise
+
+
+def _lock(name: str) -> str:
+    return f"nilus_{hashlib.sha256(name.encode()).hexdigest()[:48]}"
+
+
+def _notice_dead_peer(connection: Any, _record: Any) -> None:
+    """Let the system ask a silent server for a sign of life: PyMySQL leaves it at the system's two hours."""
+    peer = mysql_socket(connection)
+    if peer is None or peer.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def driver_url(address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, quote, urlencode
 
 from nilus.errors import DestinationError
 from nilus.runtime.columns.chunk_files import TableWriter
@@ -14,6 +15,19 @@ from nilus.runtime.sinks.databases.server import ServerSink
 
 # deadlock, duplicate schema, table and column, serialization failure, and "tuple concurrently updated"
 _COLLISIONS = frozenset({"40P01", "42P06", "42P07", "42701", "40001", "XX000"})
+
+# libpq's own on this side; the server's on its side, so that a worker that is cut off in the middle of a file does not
+# keep the locks of its transaction, which others wait for.
+_TIMEOUTS = {
+    "connect_timeout": "30",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 "
+    "-c idle_in_transaction_session_timeout=60000",
+}
 
 _COPIED_AT_ONCE = 4
 """Files of 100,000 rows: a million rows took 10 s, with two at once 18 s, in one file 24 s; with dlt's 20 no less, and
@@ -49,8 +63,6 @@ class PostgresSink(ServerSink):
         Raises:
             DestinationError: the driver is not installed, or the address lacks user, password, host or database.
         """
-        import dlt
-
         try:
             import psycopg2  # noqa: F401
         except ImportError as error:
@@ -62,11 +74,14 @@ class PostgresSink(ServerSink):
             ) from error
         rest = self.spec.address.partition("://")[2]
         self._check(rest)
-        if self.spec.loader_file_format not in (None, "parquet"):
-            return dlt.destinations.postgres(credentials=f"postgresql://{rest}", **ATOMIC)
         from nilus.runtime.sinks.databases.postgres_copy import PostgresDestination
 
-        return PostgresDestination(credentials=f"postgresql://{rest}", max_parallel_load_jobs=_COPIED_AT_ONCE, **ATOMIC)
+        parallel: dict[str, Any] = {"max_parallel_load_jobs": _COPIED_AT_ONCE} if self._copies else {}
+        return PostgresDestination(credentials=f"postgresql://{with_timeouts(rest)}", **parallel, **ATOMIC)
+
+    @property
+    def _copies(self) -> bool:
+        return self.spec.loader_file_format in (None, "parquet")
 
     @property
     def table_writer(self) -> type[TableWriter]:
@@ -83,12 +98,27 @@ class PostgresSink(ServerSink):
             if isinstance(error, psycopg2.Error)
         )
 
-    def take_lock(self, client: Any, dataset: str, what: str) -> bool:
+    def take_lock(self, client: Any, name: str) -> bool:
         """See `ServerSink`: an advisory lock of the database."""
-        digest = hashlib.sha256(f"nilus\0{dataset}\0{what}".encode()).digest()
-        key = int.from_bytes(digest[:8], signed=True)
-        ((answer,),) = client.execute_sql("SELECT pg_try_advisory_lock(%s)", key) or ((False,),)
+        ((answer,),) = client.execute_sql("SELECT pg_try_advisory_lock(%s)", _key(name)) or ((False,),)
         return bool(answer)
+
+    def holder(self, client: Any, name: str) -> str | None:
+        """See `ServerSink`: its process and when it began. A key's halves are in `pg_locks` without their sign."""
+        high, low = divmod(_key(name) % 2**64, 2**32)
+        found = client.execute_sql(
+            "SELECT a.pid || '@' || extract(epoch FROM a.backend_start) FROM pg_locks l JOIN pg_stat_activity a"
+            " ON a.pid = l.pid AND a.datid = l.database WHERE l.locktype = 'advisory' AND l.granted"
+            " AND a.datname = current_database()"
+            " AND l.classid = %s::bigint AND l.objid = %s::bigint AND l.objsubid = 1",
+            high,
+            low,
+        )
+        return found[0][0] if found else None
+
+    def end_session(self, client: Any, session: str) -> None:
+        """See `ServerSink`."""
+        client.execute_sql("SELECT pg_terminate_backend(%s)", int(session.partition("@")[0]))
 
     def _check(self, rest: str) -> None:
         # SQLAlchemy where it is installed, which an environment without Airflow need not have; else dlt's own.
@@ -106,3 +136,22 @@ class PostgresSink(ServerSink):
                 found=f"an address without {', '.join(missing)}",
                 remedy="complete sink.address, or name an Airflow connection: dataos://<connection id>",
             )
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+
+def with_timeouts(rest: str) -> str:
+    """Return an address with the parameters by which a dead peer is noticed, on both sides, within about a minute.
+
+    Args:
+        rest: the address behind `://`; what it says itself stays.
+    """
+    place, mark, query = rest.partition("?")
+    given = parse_qsl(query, keep_blank_values=True)
+    names = {name for name, _ in given}
+    added = {name: value for name, value in _TIMEOUTS.items() if name not in names}
+    if not added:
+        return f"{place}{mark}{query}"
+    return f"{place}?{'&'.join(filter(None, (query, urlencode(added, quote_via=quote))))}"

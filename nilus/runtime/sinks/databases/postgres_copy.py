@@ -10,12 +10,16 @@ from typing import Any
 
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import HasFollowupJobs, LoadJob, RunnableLoadJob
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
+from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration
 from dlt.destinations.impl.postgres.factory import PostgresTypeMapper, postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
+from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 from dlt.destinations.sql_client import raise_database_error
 
 from nilus.runtime.sinks.databases.copy_stream import CopyStream
+from nilus.runtime.sinks.databases.fence_clients import FencedJobClient, FencedSqlClient
 
 _SENT_AT_ONCE = 1 << 18
 
@@ -48,15 +52,27 @@ def _copy(client: Any, statement: str, stream: CopyStream) -> None:
         cursor.copy_expert(statement, stream, size=_SENT_AT_ONCE)
 
 
-class CopyClient(PostgresClient):
-    """Loads parquet files by `CopyJob`, all others as dlt does."""
+class _SqlClient(FencedSqlClient, Psycopg2SqlClient):
+    lock = "FOR SHARE"
+
+
+class _CopyClient(PostgresClient):
+    def __init__(
+        self, schema: Schema, config: PostgresClientConfiguration, capabilities: DestinationCapabilitiesContext
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        made = self.sql_client
+        self.sql_client = _SqlClient(made.dataset_name, made.staging_dataset_name, config.credentials, capabilities)
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        """Return the job for a file; called by dlt."""
         job = super().create_load_job(table, file_path, load_id, restore)
         return CopyJob(file_path) if type(job) is PostgresParquetCopyJob else job
+
+
+class CopyClient(FencedJobClient, _CopyClient):
+    """Loads parquet files by `CopyJob`, all others as dlt does."""
 
 
 class JsonbTypes(PostgresTypeMapper):

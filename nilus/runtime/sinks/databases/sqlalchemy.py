@@ -7,7 +7,8 @@ Databases are made so that keys that differ in case are different keys. A merge 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,14 +31,20 @@ from dlt.destinations.impl.sqlalchemy.factory import sqlalchemy
 from dlt.destinations.impl.sqlalchemy.merge_job import SqlalchemyMergeFollowupJob
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper, SqlalchemyTypeMapper
+from dlt.destinations.typing import DBTransaction
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from nilus.runtime.recovery.fence import Fence
+from nilus.runtime.recovery.journal import TABLE
+from nilus.runtime.sinks.databases.fence_clients import FencedJobClient, FencedSqlClient
 
 _KEY_PREFIX = 191
 """Characters of a text that an index of MySQL holds in any of its character sets, `_KEY_COLUMNS` times."""
 
 
 _CREATED = re.compile(r"\s*CREATE TABLE (\S+) \(\s*(\S+) (\w+)")
+_MAKES = re.compile(r"\s*(CREATE|DROP|ALTER|TRUNCATE)\b", re.IGNORECASE)
 _KEY_COLUMNS = 3
 
 
@@ -140,11 +147,53 @@ def _index_of(statement: str) -> str | None:
     return f"CREATE INDEX nilus_key ON {table} ({column}{f'({_KEY_PREFIX})' if 'TEXT' in kind else ''})"
 
 
-class _Client(SqlalchemyClient):
+class _Client(FencedSqlClient, SqlalchemyClient):
     """Makes databases whose texts are compared as they are, and the indexes that merges need.
 
-    A subclass: `_ensure_transaction` is dlt's.
+    A subclass: `_ensure_transaction`, `_in_transaction` and `_current_transaction` are dlt's.
     """
+
+    unless_there = ""
+
+    @property
+    def insert_once(self) -> str:  # type: ignore[override]
+        return "INSERT IGNORE INTO" if self.dialect_name == "mysql" else "INSERT OR IGNORE INTO"
+
+    @property
+    def lock(self) -> str:  # type: ignore[override]
+        return "LOCK IN SHARE MODE" if self.dialect_name == "mysql" else ""
+
+    @contextmanager
+    def _ensure_transaction(self) -> Iterator[DBTransaction]:
+        """Begin a transaction for one statement, which is not looked at: what changes a load is in one of its own."""
+        if self._in_transaction():
+            yield self._current_transaction  # type: ignore[misc]
+            return
+        with SqlalchemyClient.begin_transaction(self) as transaction:
+            yield transaction
+
+    def execute_many(self, statements: Sequence[str], *args: Any, **kwargs: Any) -> Any:
+        """Look again after statements that end a transaction in MySQL."""
+        if self.dialect_name != "mysql":
+            return super().execute_many(statements, *args, **kwargs)
+        last = max((number for number, text in enumerate(statements) if _MAKES.match(text)), default=-1) + 1
+        done = super().execute_many(statements[:last], *args, **kwargs) if last else []
+        if last and self._in_transaction():
+            self.look()
+        return [*(done or ()), *(super().execute_many(statements[last:], *args, **kwargs) or ())]
+
+    def _is_ours(self, fence: Fence) -> bool:
+        if self.dialect_name == "mysql":
+            return super()._is_ours(fence)
+        # Only a change begins a transaction of SQLite's driver.
+        return bool(
+            self._run_counted(
+                f"UPDATE {self._table(TABLE)} SET {self._name('fence')} = %s WHERE {self._condition}",  # noqa: S608
+                fence.token,
+                fence.load_id,
+                fence.token,
+            )
+        )
 
     def create_dataset(self) -> None:
         if self.dialect_name != "mysql":
@@ -173,7 +222,7 @@ class _Client(SqlalchemyClient):
         return f"{name}({_KEY_PREFIX})" if self.dialect_name == "mysql" and is_long else name
 
 
-class _JobClient(SqlalchemyJobClient):
+class _JobClient(FencedJobClient, SqlalchemyJobClient):
     # A subclass: `_to_table_object` is dlt's, and `_create_merge_followup_jobs` stands in for dlt's.
     sql_client: _Client
 

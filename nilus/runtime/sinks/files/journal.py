@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from typing import Any
 
 from dlt import Pipeline
 
-from nilus.protocol.job import Run
 from nilus.runtime.engine import pipeline_state
-from nilus.runtime.engine.internals.state import decompress_state
-from nilus.runtime.recovery import journal
-from nilus.runtime.recovery.journal import Entry
-from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.recovery.journal import TABLE, Row
 from nilus.runtime.sinks.files import rows as file_rows
 from nilus.runtime.sinks.files.client import FilesClient
 
@@ -28,8 +24,8 @@ _SUFFIX = ".json"
 _SEPARATOR = "__"
 
 
-class FileJournal:
-    """See `nilus.runtime.recovery.journal.Journal` for the methods.
+class FileRows:
+    """See `nilus.runtime.recovery.journal.Rows` for the methods.
 
     Args:
         pipeline: an active dlt pipeline; its destination and dataset are used.
@@ -38,79 +34,97 @@ class FileJournal:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
-        """See `Journal`."""
-        folder = pipeline_state.pipeline_name(run.state_key)
+    def insert(self, rows: list[Row]) -> None:
+        """See `Rows`."""
         with self._client() as client:
             client.initialize_storage()
-            for load_id in load_ids:
-                row = journal.row(run, reading, load_id, source)
-                client.write_document(_path(client, folder, load_id), row)
+            for row in rows:
+                folder = pipeline_state.pipeline_name(row["state_key"])
+                client.write_document(_path(client, folder, row["load_id"]), row)
 
-    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
-        """See `Journal`."""
-        folder = pipeline_state.pipeline_name(state_key)
+    def open_entries(self, state_key: str, newer_than: str | None) -> list[tuple[Row, bool]]:
+        """See `Rows`."""
         with self._client() as client:
-            names = client.names_in(client.pathlib.join(client.dataset_path, journal.TABLE, folder))
-            entered = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+            entered = _load_ids(client, state_key)
             if not entered:
                 return []
             landed = landed_loads(client)
-            open_ids = [
+            wanted = [
                 load_id
-                for load_id in sorted(entered, key=float)
+                for load_id in entered
                 if load_id not in landed or newer_than is None or float(load_id) > float(newer_than)
             ]
-            rows = _read(client, [_path(client, folder, load_id) for load_id in open_ids])
-        return [
-            _entry(row, landed)
-            for row in rows
-            if row["swept_at"] is None and (run_id is None or row["run_id"] == run_id)
-        ]
+            rows = _entries(client, state_key, wanted)
+        return [(row, row["load_id"] in landed) for row in rows if row["swept_at"] is None]
 
-    def withdraw(self, load_id: str) -> None:
-        """See `Journal`."""
+    def newest(self, state_key: str) -> float | None:
+        """See `Rows`."""
         with self._client() as client:
-            for path in self._paths(client, load_id):
-                client.delete_file(path)
+            return max((float(load_id) for load_id in _load_ids(client, state_key)), default=None)
 
-    def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
-        """See `Journal`. Not one step here: the mark comes last, so that a sweep that is interrupted is made again."""
+    def settling(self) -> AbstractContextManager[None]:
+        """See `Rows`. Not one step here: the mark comes last, so that a sweep that is interrupted is made again."""
+        return nullcontext()
+
+    def take(self, load_id: str, by: str | None) -> None:
+        """See `Rows`."""
+        self._edit(load_id, {"taken_by": by})
+
+    def has_landed(self, load_id: str) -> bool:
+        """See `Rows`."""
+        with self._client() as client:
+            return load_id in landed_loads(client)
+
+    def delete(self, load_id: str, kept: Collection[str]) -> dict[str, int]:
+        """See `Rows`."""
         with self._client() as client:
             removed = {
                 table: file_rows.remove(client, table, load_id) for table in client.table_names() if table not in kept
             }
-            state_table = client.schema.state_table_name
             states = _states(client, load_id)
             for path in states:
                 client.delete_file(path)
             client.forget(load_id)
-            for path in self._paths(client, load_id):
-                (row,) = _read(client, [path])
-                client.write_document(path, {**row, "swept_at": datetime.now(UTC)})
-        counts = {**({state_table: len(states)} if states else {}), **removed}
+            counts = {client.schema.state_table_name: len(states), **removed}
         return {table: rows for table, rows in counts.items() if rows}
 
-    def rows(self, load_id: str) -> dict[str, int]:
-        """See `Journal`."""
+    def mark(self, load_id: str, swept_at: datetime) -> None:
+        """See `Rows`."""
+        self._edit(load_id, {"swept_at": swept_at})
+
+    def remove(self, load_id: str) -> None:
+        """See `Rows`."""
+        with self._client() as client:
+            for path in self._paths(client, load_id):
+                client.delete_file(path)
+
+    def count(self, load_id: str) -> dict[str, int]:
+        """See `Rows`."""
         with self._client() as client:
             counts = {table: file_rows.count(client, table, load_id) for table in client.table_names()}
         return {table: rows for table, rows in counts.items() if rows}
 
-    def carried_state(self, load_id: str) -> dict[str, Any] | None:
-        """See `Journal`."""
+    def state(self, load_id: str) -> str | None:
+        """See `Rows`."""
         with self._client() as client:
             documents = _read(client, _states(client, load_id))
-        return (
-            pipeline_state.to_plain(decompress_state(documents[0]["state"]).get("sources", {})) if documents else None
-        )
+        return str(documents[0]["state"]) if documents else None
+
+    def sweep_again(self, state_key: str) -> None:
+        """See `Rows`."""
+
+    def _edit(self, load_id: str, change: Row) -> None:
+        with self._client() as client:
+            for path in self._paths(client, load_id):
+                for row in _read(client, [path]):
+                    client.write_document(path, {**row, **change})
 
     def _paths(self, client: FilesClient, load_id: str) -> list[str]:
         """Return where the entry of a load is: with this pipeline's as a rule."""
         own = _path(client, self._pipeline.pipeline_name, load_id)
         if client.fs_client.exists(own):
             return [own]
-        folders = client.names_in(client.pathlib.join(client.dataset_path, journal.TABLE))
+        folders = client.names_in(client.pathlib.join(client.dataset_path, TABLE))
         paths = [_path(client, folder, load_id) for folder in folders]
         return [path for path in paths if client.fs_client.exists(path)]
 
@@ -135,7 +149,7 @@ def landed_loads(client: FilesClient) -> frozenset[str]:
 
 
 def _path(client: FilesClient, folder: str, load_id: str) -> str:
-    return str(client.pathlib.join(client.dataset_path, journal.TABLE, folder, f"{load_id}{_SUFFIX}"))
+    return str(client.pathlib.join(client.dataset_path, TABLE, folder, f"{load_id}{_SUFFIX}"))
 
 
 def _states(client: FilesClient, load_id: str) -> list[str]:
@@ -162,7 +176,14 @@ def _read(client: FilesClient, paths: list[str]) -> list[dict[str, Any]]:
     return documents
 
 
-def _entry(row: dict[str, Any], landed: Collection[str]) -> Entry:
-    known = {name: row[name] for name in journal.ENTRY}
-    started_at = datetime.fromisoformat(row["started_at"])
-    return Entry(**{**known, "started_at": started_at}, landed=row["load_id"] in landed)
+def _load_ids(client: FilesClient, state_key: str) -> list[str]:
+    """Return the ids of the loads of a key that have an entry."""
+    names = client.names_in(client.pathlib.join(client.dataset_path, TABLE, pipeline_state.pipeline_name(state_key)))
+    return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+
+
+def _entries(client: FilesClient, state_key: str, load_ids: Collection[str]) -> list[Row]:
+    folder = pipeline_state.pipeline_name(state_key)
+    rows = _read(client, [_path(client, folder, load_id) for load_id in load_ids])
+    moments = ("started_at", "interval_start", "interval_end")
+    return [{**row, **{name: datetime.fromisoformat(row[name]) for name in moments if row[name]}} for row in rows]

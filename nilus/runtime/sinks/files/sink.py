@@ -131,9 +131,9 @@ class FilesystemSink(Sink):
 
     def journal(self, pipeline: Pipeline) -> Journal:
         """Return the journal, which is files as well."""
-        from nilus.runtime.sinks.files.journal import FileJournal
+        from nilus.runtime.sinks.files.journal import FileRows
 
-        return FileJournal(pipeline)
+        return Journal(FileRows(pipeline))
 
     def dataset(self, pipeline: Pipeline) -> str:
         """Return the name of the dataset's folder."""

@@ -6,19 +6,15 @@ look sees both.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_root_table
 
-from nilus.protocol.job import Run
-from nilus.runtime.engine import pipeline_state
-from nilus.runtime.engine.internals.state import decompress_state
-from nilus.runtime.recovery import journal
-from nilus.runtime.recovery.journal import Entry
-from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.recovery.journal import COLUMNS, TABLE, Row
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import LOAD_ID, SWEPT_LOAD_ID, Change, Rewrite, commit, rewrite_without
 from nilus.runtime.sinks.lakehouse.filter import equal
@@ -42,11 +38,12 @@ _OF_THE_RUN: Final = (
     "logical_date",
     "repository",
     "commit",
+    "source",
 )
 
 
-class LakehouseJournal:
-    """See `Journal` for its methods.
+class LakehouseRows:
+    """See `nilus.runtime.recovery.journal.Rows` for its methods.
 
     Args:
         lake: the warehouse.
@@ -58,38 +55,42 @@ class LakehouseJournal:
         self._lake = lake
         self._namespace = namespace
         self._schema = schema
-        columns = [{"name": name, "data_type": kind} for name, kind in journal._COLUMNS.items()]
-        self._ledger = Ledger(lake, namespace, journal.TABLE, columns)
+        columns = [{"name": name, "data_type": kind} for name, kind in COLUMNS.items()]
+        self._ledger = Ledger(lake, namespace, TABLE, columns)
 
-    def enter(self, run: Run, reading: Reading, load_ids: list[str], *, source: str) -> None:
-        """See `Journal`. The snapshots of these loads will say the same of themselves."""
+    def insert(self, rows: list[Row]) -> None:
+        """See `Rows`. The snapshots of these loads will say the same of themselves."""
         self._ledger.make()
-        self._ledger.add(journal.row(run, reading, load_id, source) for load_id in load_ids)
-        for load_id in load_ids:
-            self._lake.trace[load_id] = _trace(run, load_id, source)
+        self._ledger.add(rows)
+        for row in rows:
+            self._lake.trace[row["load_id"]] = _trace(row)
 
-    def open_entries(self, state_key: str, *, newer_than: str | None = None, run_id: str | None = None) -> list[Entry]:
-        """See `Journal`."""
+    def open_entries(self, state_key: str, newer_than: str | None) -> list[tuple[Row, bool]]:  # noqa: ARG002 - all are read
+        """See `Rows`."""
         rows = [row for row in self._ledger.rows(state_key=state_key) if row["swept_at"] is None]
-        if not rows:
-            return []
-        landed = self._landed_ids()
-        entries = [
-            Entry(**{name: row[name] for name in journal.ENTRY}, landed=row["load_id"] in landed)
-            for row in rows
-            if run_id is None or row["run_id"] == run_id
-        ]
-        if newer_than is not None:
-            newest = float(newer_than)
-            entries = [entry for entry in entries if not entry.landed or float(entry.load_id) > newest]
-        return sorted(entries, key=lambda entry: float(entry.load_id))
+        landed = self._landed_ids() if rows else set()
+        return [(row, row["load_id"] in landed) for row in rows]
 
-    def withdraw(self, load_id: str) -> None:
-        """See `Journal`."""
-        self._ledger.update(lambda rows: [row for row in rows if row["load_id"] != load_id])
+    def newest(self, state_key: str) -> float | None:
+        """See `Rows`."""
+        return max((float(row["load_id"]) for row in self._ledger.rows(state_key=state_key)), default=None)
 
-    def sweep(self, load_id: str, *, kept: Collection[str] = ()) -> dict[str, int]:
-        """See `Journal`. Tables are swept one after the other, and the entry is marked last: it may be done again.
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """See `Rows`. Tables are swept one after the other, and the mark comes last: it may be done again."""
+        self._ledger.make()
+        yield
+
+    def take(self, load_id: str, by: str | None) -> None:
+        """See `Rows`."""
+        self._edit(load_id, {"taken_by": by})
+
+    def has_landed(self, load_id: str) -> bool:
+        """See `Rows`."""
+        return load_id in self._landed_ids()
+
+    def delete(self, load_id: str, kept: Collection[str]) -> dict[str, int]:
+        """See `Rows`.
 
         Child tables of merged tables are not kept as they are: what the load put into them is removed where the row
         it belongs to is not there.
@@ -101,23 +102,32 @@ class LakehouseJournal:
             count = self._remove(table, load_id, self._roots(name) if name in kept else None)
             if count:
                 removed[name] = count
-        now = datetime.now(UTC)
-
-        def mark(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            return [{**row, "swept_at": now} if row["load_id"] == load_id else row for row in rows]
-
-        self._ledger.update(mark)
         return removed
 
-    def rows(self, load_id: str) -> dict[str, int]:
-        """See `Journal`."""
+    def mark(self, load_id: str, swept_at: datetime) -> None:
+        """See `Rows`."""
+        self._edit(load_id, {"swept_at": swept_at})
+
+    def remove(self, load_id: str) -> None:
+        """See `Rows`."""
+        if self._ledger.exists:
+            self._ledger.update(lambda rows: [row for row in rows if row["load_id"] != load_id])
+
+    def count(self, load_id: str) -> dict[str, int]:
+        """See `Rows`."""
         counts = {name: _count(table, load_id) for name, table in self._tables_with_load_id()}
         return {name: count for name, count in counts.items() if count and not name.startswith(_INTERNAL)}
 
-    def carried_state(self, load_id: str) -> dict[str, Any] | None:
-        """See `Journal`."""
+    def state(self, load_id: str) -> str | None:
+        """See `Rows`."""
         rows = Ledger(self._lake, self._namespace, "_dlt_pipeline_state", ()).rows(**{_ROW_LOAD_ID: load_id})
-        return pipeline_state.to_plain(decompress_state(rows[0]["state"]).get("sources", {})) if rows else None
+        return str(rows[0]["state"]) if rows else None
+
+    def sweep_again(self, state_key: str) -> None:
+        """See `Rows`."""
+
+    def _edit(self, load_id: str, change: Row) -> None:
+        self._ledger.update(lambda rows: [{**row, **change} if row["load_id"] == load_id else row for row in rows])
 
     def _landed_ids(self) -> set[str]:
         rows = Ledger(self._lake, self._namespace, "_dlt_loads", ()).rows()
@@ -166,11 +176,11 @@ def _count(table: Table, load_id: str) -> int:
     return sum(batch.num_rows for batch in scan.to_arrow_batch_reader())
 
 
-def _trace(run: Run, load_id: str, source: str) -> dict[str, str]:
-    known: Mapping[str, Any] = vars(run)
-    said = {f"nilus.{name.replace('_', '-')}": known[name] for name in _OF_THE_RUN}
-    return {
-        LOAD_ID: load_id,
-        **{name: str(value) for name, value in said.items() if value is not None},
-        "nilus.source": source,
+def _trace(row: Row) -> dict[str, str]:
+    facts = {f"nilus.{name.replace('_', '-')}": row[name] for name in _OF_THE_RUN}
+    texts = {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in facts.items()
+        if value is not None
     }
+    return {LOAD_ID: row["load_id"], **texts}

@@ -64,7 +64,7 @@ class LakehouseSink(Sink):
 
     def journal(self, pipeline: Pipeline) -> Journal:
         """See `Sink`."""
-        from nilus.runtime.sinks.lakehouse.journal import LakehouseJournal
+        from nilus.runtime.sinks.lakehouse.journal import LakehouseRows
 
         client: Any = pipeline.destination_client()
-        return LakehouseJournal(self.lake, client.namespace, client.schema)
+        return Journal(LakehouseRows(self.lake, client.namespace, client.schema))

@@ -11,7 +11,7 @@ from dlt import Pipeline
 
 from nilus.errors import DestinationError
 from nilus.runtime.recovery.journal import Journal
-from nilus.runtime.recovery.no_journal import NoJournal
+from nilus.runtime.recovery.no_journal import no_journal
 from nilus.runtime.sinks.base import Sink
 from nilus.runtime.sinks.required_packages import require
 
@@ -224,7 +224,7 @@ class WarehouseSink(Sink):
 
     def journal(self, pipeline: Pipeline) -> Journal:  # noqa: ARG002 - there is none
         """Return a journal that keeps nothing."""
-        return NoJournal()
+        return no_journal()
 
 
 def whole_number(text: str) -> int:

@@ -25,7 +25,18 @@ from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 _HEADER = "import nilus\nfrom nilus import CustomSource\n"
 _RUN = ("state_key", "run_id", "run_type", "try_number", "logical_date", "commit")
 _SINK = ("strategy", "full_refresh", "loader_file_size", "loader_file_format", "table")
-_JOB = ("resources", "state", "interval", "backfill", "log_level", "on_rerun", "known_load_ids", "replaces", "batching")
+_JOB = (
+    "resources",
+    "state",
+    "interval",
+    "backfill",
+    "log_level",
+    "on_rerun",
+    "known_load_ids",
+    "replaces",
+    "batching",
+    "first_attempt",
+)
 
 
 class _LogLines(logging.Handler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nilus.errors import SourceError
+from nilus.errors import SourceError, StateError
 
 DAY = ("2026-01-02T00:00:00+00:00", "2026-01-03T00:00:00+00:00")
 NEXT_DAY = ("2026-01-03T00:00:00+00:00", "2026-01-04T00:00:00+00:00")
@@ -325,26 +325,42 @@ def test_a_cursor_whose_rows_change_their_type_fails_with_both_types(run_duckdb)
     assert caught.value.found.startswith("a text that is a point in time beside a point in time: ")
 
 
-def test_a_run_without_an_interval_after_windows_says_that_it_begins_at_the_start(run_source):
-    source = """
-        @nilus.resource(write_disposition="append")
-        def orders():
-            yield {"id": 1, "at": "2026-01-02T00:00:00Z"}
+HOURS = """
+    from datetime import UTC, datetime
 
-        class Shop(CustomSource):
-            def nilus_source(self, uri, table, **kwargs):
-                return orders
-    """
-    window = ("2026-01-02T00:00:00+00:00", "2026-01-03T00:00:00+00:00")
-    assert run_source(source, incremental_key="at", interval=window, run_id="first").loaded.reading == "windowed"
-    manual = run_source(source, incremental_key="at", run_id="second", known_load_ids=[])
-    assert manual.loaded.reading == "cursor"
-    assert manual.logged("run first", "loaded windows")
-    again = run_source(
-        source,
-        incremental_key="at",
-        run_id="third",
-        state=manual.loaded.state,
-        known_load_ids=manual.loaded.load_ids,
-    )
-    assert not again.logged("loaded windows")
+    class Shop(CustomSource):
+        def nilus_source(self, uri, table, **kwargs):
+            return nilus.resource(
+                [{"n": n, "at": datetime(2026, 1, 2, n, tzinfo=UTC)} for n in range(24)], name="orders"
+            )
+"""
+WINDOWED = {"strategy": "append", "incremental_key": "at", "interval": DAY}
+
+
+def test_two_runs_of_one_interval_leave_the_rows_of_the_later_one(run_source):
+    run_source(HOURS, run_id="scheduled", **WINDOWED)
+    run_source(HOURS, run_id="by hand", **WINDOWED)
+    assert run_source.sink.rows("SELECT count(*), count(DISTINCT n) FROM raw.orders") == [(24, 24)]
+
+
+def test_a_cursor_does_not_begin_on_a_key_whose_runs_have_loaded_windows(run_duckdb):
+    run_duckdb(HOURS, run_id="scheduled", **WINDOWED)
+    with pytest.raises(StateError, match="would begin a cursor"):
+        run_duckdb(HOURS, run_id="by hand", strategy="append", incremental_key="at", known_load_ids=[])
+    assert run_duckdb.sink.rows("SELECT count(*) FROM raw.orders") == [(24,)]
+
+
+def test_a_window_is_not_loaded_into_a_key_that_has_a_cursor(run_duckdb):
+    first = run_duckdb(HOURS, run_id="first", strategy="append", incremental_key="at").loaded
+    again = {"state": first.state, "known_load_ids": first.load_ids}
+    with pytest.raises(StateError, match="would load a window"):
+        run_duckdb(HOURS, run_id="with a date", **WINDOWED, **again)
+    assert run_duckdb.sink.rows("SELECT count(*) FROM raw.orders") == [(24,)]
+
+
+def test_a_retry_of_a_window_that_appends_on_a_rerun_replaces_what_the_try_before_loaded(run_duckdb):
+    for try_number in (1, 2):
+        run_duckdb(HOURS, try_number=try_number, on_rerun="append", **WINDOWED)
+    assert run_duckdb.sink.rows("SELECT count(*) FROM raw.orders") == [(24,)]
+    run_duckdb(HOURS, try_number=3, first_attempt=3, on_rerun="append", **WINDOWED)
+    assert run_duckdb.sink.rows("SELECT count(*) FROM raw.orders") == [(48,)]

@@ -25,11 +25,12 @@ from nilus.protocol.events import Adopted, Loaded
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.recovery import settle
-from nilus.runtime.recovery.journal import SqlJournal
+from nilus.runtime.recovery.journal import Journal
+from nilus.runtime.recovery.sql_journal import SqlRows
 from nilus.runtime.rows.reading.decision import Reading
 
 KEY = "d.t"
-CURSOR = Reading("cursor", None, None, reads_state=True, keeps_state=True)
+CURSOR = Reading("self-managed", None, None, reads_state=True, keeps_state=True)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -65,8 +66,8 @@ class MortalDataset(SqlDataset):
         return rows
 
 
-class MortalJournal(SqlJournal):
-    """The real journal, on such a dataset. dlt's client is made once: that takes most of the time."""
+class MortalRows(SqlRows):
+    """The real rows, on such a dataset. dlt's client is made once: that takes most of the time."""
 
     def __init__(self, pipeline, clock):
         super().__init__(pipeline)
@@ -75,6 +76,9 @@ class MortalJournal(SqlJournal):
 
     @contextmanager
     def _dataset(self):
+        if self._settling is not None:
+            yield self._settling
+            return
         with self._client:
             yield MortalDataset(self._client, self._clock)
 
@@ -114,7 +118,7 @@ class StateWorld:
             destination=dlt.destinations.duckdb(self.connection),
             dataset_name="raw",
         )
-        self.journal = MortalJournal(self.pipeline, self.clock)
+        self.journal = Journal(MortalRows(self.pipeline, self.clock))
         self.store = MortalStore(self.clock)
         self.source = 0
         self.states = {}
@@ -242,11 +246,11 @@ class StateWorld:
         reading = CURSOR
         if window is not None:
             ends = (BEGIN + timedelta(days=day) for day in (window[0], window[-1] + 1))
-            reading = Reading("windowed", *ends, reads_state=False, keeps_state=False)
+            reading = Reading("self-managed", *ends, reads_state=False, keeps_state=False)
         channel = _Channel(self, turn)
         settlement = settle.settle(job, reading, self.journal, channel)
         if settlement.done is not None:
-            rows = self.journal.rows(settlement.done.load_id)
+            rows = self.journal.count(settlement.done.load_id)
             return self._loaded(reading, [settlement.done.load_id], rows, settlement.state)
         last = self.last(settlement.state)
         ids = list(window if window is not None else range(last + 1, self.source + 1))
@@ -257,7 +261,7 @@ class StateWorld:
         self.clock.tick()
         self.journal.enter(job.run, reading, [load_id], source="s")
         if reading.keeps_state:
-            settle.confirm(job, settlement, [load_id], self.journal, channel)
+            settle.confirm(job, reading, settlement, [load_id], self.journal, channel)
         table = "items" if window is None else "windows"
         self._load(table, load_id, ids, state)
         return self._loaded(reading, [load_id], {table: len(ids)}, state)

@@ -15,7 +15,7 @@ from nilus.errors import DestinationError, WorkflowError
 from nilus.protocol.job import SinkSpec
 from nilus.runtime import support
 from nilus.runtime.engine.context import isolation
-from nilus.runtime.recovery.no_journal import NoJournal
+from nilus.runtime.recovery.no_journal import NoRows
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
 
@@ -214,7 +214,7 @@ def test_a_warehouse_that_nobody_has_run_keeps_no_journal_and_does_not_promise_e
     target = sink(spec(WHOLE[name]))
     assert target.name == name
     assert not target.exactly_once
-    assert isinstance(target.journal(None), NoJournal)
+    assert isinstance(target.journal(None).rows, NoRows)
 
 
 @pytest.mark.parametrize(

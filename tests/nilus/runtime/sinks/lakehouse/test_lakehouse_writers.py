@@ -13,13 +13,14 @@ from lake_reader import LakeReader
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import Run
+from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.sinks.lakehouse import commit as lakehouse_commit
 from nilus.runtime.sinks.lakehouse import ledger as lakehouse_ledger
 from nilus.runtime.sinks.lakehouse import load as lakehouse_load
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import Change, commit, write
-from nilus.runtime.sinks.lakehouse.journal import LakehouseJournal
+from nilus.runtime.sinks.lakehouse.journal import LakehouseRows
 from nilus.runtime.sinks.lakehouse.keys import MergeRule
 from nilus.runtime.sinks.lakehouse.ledger import Ledger
 from nilus.runtime.sinks.lakehouse.merge import merge
@@ -195,7 +196,7 @@ def test_of_the_states_of_a_pipeline_only_the_newest_are_kept(lake, monkeypatch)
     states = lake.arrow("_dlt_pipeline_state").to_pylist()
     kept = lakehouse_load._newest_states(states)
     assert [row["_dlt_load_id"] for row in kept] == [outcomes[2].loaded.load_ids[0], outcomes[1].loaded.load_ids[0]]
-    journal = LakehouseJournal(Lake(lake.address), "raw")
+    journal = Journal(LakehouseRows(Lake(lake.address), "raw"))
     assert journal.carried_state(outcomes[2].loaded.load_ids[0])["shop"]["resources"]["orders"] == {"runs": 3}
 
 
@@ -217,7 +218,7 @@ def test_of_two_runs_that_enter_and_then_look_one_at_least_sees_the_other(tmp_pa
     sees = {}
 
     def enter(number):
-        journal = LakehouseJournal(Lake(f"iceberg://{tmp_path}/lake"), "raw")
+        journal = Journal(LakehouseRows(Lake(f"iceberg://{tmp_path}/lake"), "raw"))
         journal.enter(_run(number), READING, [f"{number}.5"], source="shop.py:Shop")
         sees[number] = {entry.run_id for entry in journal.open_entries("d.t")}
 
@@ -227,13 +228,13 @@ def test_of_two_runs_that_enter_and_then_look_one_at_least_sees_the_other(tmp_pa
 
 def test_a_withdrawn_entry_is_gone_and_a_swept_one_is_kept_but_not_told(tmp_path):
     lake = Lake(f"iceberg://{tmp_path}/lake")
-    journal = LakehouseJournal(lake, "raw")
+    journal = Journal(LakehouseRows(lake, "raw"))
     assert journal.open_entries("d.t") == []
     journal.enter(_run(1), READING, ["1.5", "2.5"], source="shop.py:Shop")
     journal.withdraw("1.5")
     assert [entry.load_id for entry in journal.open_entries("d.t")] == ["2.5"]
     assert not journal.open_entries("d.t")[0].landed
-    assert journal.sweep("2.5") == {}
+    assert journal.sweep("2.5", by="a test") == {}
     assert journal.open_entries("d.t") == []
     assert [row["load_id"] for row in Ledger(lake, "raw", "_airflow_loads", ()).rows()] == ["2.5"]
 
@@ -248,9 +249,9 @@ def test_a_child_row_whose_parent_an_interrupted_merge_did_not_bring_is_swept(la
     table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
     assert len(lake.rows("orders__tags", "t")) == 2
     stored = lake.arrow("_dlt_version").to_pylist()[-1]["schema"]
-    journal = LakehouseJournal(Lake(lake.address), "raw", Schema.from_dict(json.loads(stored)))
+    journal = Journal(LakehouseRows(Lake(lake.address), "raw", Schema.from_dict(json.loads(stored))))
     journal.enter(_run(1), READING, ["9.5"], source="s")
-    assert journal.sweep("9.5", kept={"orders", "orders__tags"}) == {"orders__tags": 1}
+    assert journal.sweep("9.5", by="a test", kept={"orders", "orders__tags"}) == {"orders__tags": 1}
     assert lake.rows("orders__tags", "t") == [("a",)]
 
 

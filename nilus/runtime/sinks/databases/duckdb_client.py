@@ -1,0 +1,62 @@
+"""dlt's DuckDB destination, with a look at the journal in each transaction of a load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
+from dlt.common.destination.client import LoadJob
+from dlt.common.schema import Schema
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
+from dlt.destinations.impl.duckdb.factory import duckdb
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+
+from nilus.runtime.sinks.databases.fence_clients import FencedJobClient, FencedSqlClient
+
+
+class _SqlClient(FencedSqlClient, DuckDbSqlClient):
+    def _run_counted(self, statement: str, *values: str) -> int:
+        ((count,),) = self.execute_sql(statement, *values) or ((0,),)
+        return int(count)
+
+
+class _FileJob(DuckDbCopyJob):
+    """Loads a file in one transaction. A subclass: `_job_client` is dlt's."""
+
+    def run(self) -> None:
+        with self._job_client.sql_client.begin_transaction():
+            super().run()
+
+
+class _Client(DuckDbClient):
+    def __init__(
+        self, schema: Schema, config: DuckDbClientConfiguration, capabilities: DestinationCapabilitiesContext
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        made = self.sql_client
+        self.sql_client = _SqlClient(made.dataset_name, made.staging_dataset_name, config.credentials, capabilities)
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        job = super().create_load_job(table, file_path, load_id, restore)
+        return _FileJob(file_path) if type(job) is DuckDbCopyJob else job
+
+
+class FencedDuckDbClient(FencedJobClient, _Client):
+    """dlt's client; the file of a load is one transaction with the look at its row."""
+
+
+class DuckDbDestination(duckdb):
+    """dlt's factory, with that client."""
+
+    @property
+    def destination_type(self) -> str:
+        """Return dlt's name of the destination: pipelines that know it by that go on."""
+        return "dlt.destinations.duckdb"
+
+    @property
+    def client_class(self) -> type[Any]:
+        """Return the client; asked by dlt."""
+        return FencedDuckDbClient
