@@ -18,6 +18,7 @@ from nilus.environment.isolation import Isolation, prepare_isolated
 from nilus.environment.model import Environment, EnvironmentSettings
 from nilus.environment.python.installed_packages import InstalledPackages
 from nilus.environment.python.interpreter import Interpreter
+from nilus.environment.python.runtime_needs import check_worker
 from nilus.environment.requirements import file
 from nilus.environment.requirements.file import RequirementLine
 from nilus.errors import DependencyError
@@ -48,8 +49,8 @@ def prepare(
         timeout: seconds for all of it, waiting for other processes included.
 
     Raises:
-        DependencyError: the requirements cannot be read, are not allowed, contradict what is installed, or could not be
-            resolved or installed.
+        DependencyError: the worker's dlt is not one that nilus works with; the requirements cannot be read, are not
+            allowed, contradict what is installed, or could not be resolved or installed.
     """
     if not (math.isfinite(timeout) and timeout > 0):
         raise DependencyError(
@@ -61,6 +62,7 @@ def prepare(
     deadline = Deadline(timeout)
     if isolation is not None:
         return prepare_isolated(base_dir, checkout, settings, isolation, deadline)
+    check_worker()
     asked = file.read(base_dir, checkout, allow_direct=settings.allow_direct_requirements)
     if asked is None:
         return Environment()

@@ -65,16 +65,19 @@ class RuntimeNeeds:
 
 
 def runtime_needs(extras: Iterable[str], markers: Mapping[str, str] | None = None) -> RuntimeNeeds:
-    """Return what the installed version of this package needs to run sources. dlt is the worker's, to the last digit.
+    """Return what the installed version of this package needs to run sources.
+
+    dlt is the worker's, to the last digit; where the worker has none, or one that nilus does not work with, any that
+    nilus works with.
 
     Args:
         extras: of our package, see `extras_of`.
         markers: what environment markers mean; None for what they mean to the interpreter that runs this.
 
     Raises:
-        DependencyError: this package or dlt is not installed, only importable.
+        DependencyError: this package is not installed, only importable.
     """
-    ours = _distribution(OURS)
+    ours = _ours()
     found: dict[str, Requirement] = {}
     for extra in ("", *extras):
         for text in ours.requires or ():
@@ -85,17 +88,53 @@ def runtime_needs(extras: Iterable[str], markers: Mapping[str, str] | None = Non
             if not _is_workers(requirement) and _holds(requirement, extra, markers):
                 requirement.marker = None
                 found.setdefault(str(requirement), requirement)
-    dlt = Requirement(f"dlt=={_distribution('dlt').version}")
-    return RuntimeNeeds((*found.values(), dlt), str(ours.metadata["Requires-Python"] or ""))
+    installed = _installed_dlt()
+    pinned = (
+        (Requirement(f"dlt=={installed}"),) if installed and _dlt_needed().specifier.contains(installed, True) else ()
+    )
+    return RuntimeNeeds((*found.values(), *pinned), str(ours.metadata["Requires-Python"] or ""))
 
 
-def _distribution(name: str) -> Distribution:
+def check_worker() -> None:
+    """Check that sources can run on the worker's own dlt.
+
+    Raises:
+        DependencyError: the worker has none, or one that nilus does not work with.
+    """
+    installed = _installed_dlt()
+    if not _works_with(installed):
+        raise DependencyError(
+            "The worker's dlt is not one that nilus works with.",
+            expected=f"dlt{_dlt_needed().specifier} beside this package",
+            found=f"dlt {installed}" if installed else "no dlt",
+            remedy='Install it into the image of the workers; or set environment="isolated", which brings its own dlt.',
+        )
+
+
+def _works_with(dlt: str | None) -> bool:
+    return dlt is not None and _dlt_needed().specifier.contains(dlt, prereleases=True)
+
+
+def _installed_dlt() -> str | None:
     try:
-        return distribution(name)
+        return distribution("dlt").version
+    except PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def _dlt_needed() -> Requirement:
+    lines = (text for text in _ours().requires or () if text.startswith("dlt") and "extra ==" not in text)
+    return next(found for found in map(Requirement, lines) if found.name == "dlt")
+
+
+def _ours() -> Distribution:
+    try:
+        return distribution(OURS)
     except PackageNotFoundError:
         raise DependencyError(
-            f"An isolated environment cannot be made: {name} is not installed.",
-            expected=f"the metadata of {name}, which say what an environment has to hold",
+            f"It is not known what sources need: {OURS} is not installed.",
+            expected=f"the metadata of {OURS}, which say what an environment has to hold",
             found="no such package beside this Python",
             remedy="Install airflow-provider-nilus into the image of the workers with pip or uv.",
         ) from None
