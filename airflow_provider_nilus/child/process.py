@@ -19,6 +19,7 @@ from airflow_provider_nilus.child.output import OutputStream, TaskLog
 from airflow_provider_nilus.child.pipes import Pipes
 from nilus.errors import ProcessError
 from nilus.programs.process_group import ProcessGroup
+from nilus.protocol.descendants import Descendants
 from nilus.protocol.events import Event, Failed, Loaded, PackageRequest, Question, Unsettled, decode
 from nilus.protocol.job import Job
 from nilus.protocol.logs import SOURCE_LOGGER
@@ -31,6 +32,7 @@ EVENT_LIMIT = 256 << 20
 _TICK_SECONDS = 0.2
 _EXIT_TICK_SECONDS = 0.01
 _LEAVE_SECONDS = 5.0
+_FAMILY_SECONDS = 2.0
 _DRAIN_SECONDS = 2.0
 _DRAIN_BYTES = 1 << 20
 
@@ -84,6 +86,7 @@ class ChildProcess:
         self._group = ProcessGroup(grace_seconds)
         self._pipes = Pipes()
         self._memory: PeakMemory | None = None
+        self._family: Descendants | None = None
         self._receivers = {
             "stdout": self._stdout.feed,
             "stderr": self._stderr.feed,
@@ -125,7 +128,11 @@ class ChildProcess:
         May be called before, during and after `run`, more than once, from any thread and from a signal handler.
         """
         self._stopping = True
+        if self._family is not None:
+            self._family.look()
         self._group.terminate()
+        if self._family is not None:
+            self._family.kill()
 
     def _start(self) -> None:
         self._raise_if_stopping()
@@ -148,6 +155,8 @@ class ChildProcess:
             ) from error
         # Not before: what this process has used until it forked is what the kernel's figure for the child starts from.
         self._memory = PeakMemory()
+        if self._group.pid:
+            self._family = Descendants(self._group.pid)
         self._pipes.close_child_ends()
         self._logger.debug("Started child process %s.", self._group.pid)
         self._raise_if_stopping()
@@ -161,6 +170,8 @@ class ChildProcess:
                 self._receivers[stream](data)
             quiet = not received
             self._read_memory(pause=_TICK_SECONDS)
+            if self._family is not None:
+                self._family.look(pause=_FAMILY_SECONDS)
             self._raise_if_lost()
 
     def _raise_if_lost(self) -> None:
@@ -192,7 +203,11 @@ class ChildProcess:
 
     def _end(self) -> None:
         try:
+            if self._family is not None:
+                self._family.look()
             self._group.end()
+            if self._family is not None:
+                self._family.kill()
             self._drain()
         finally:
             self._pipes.close()

@@ -8,6 +8,11 @@ standard input is empty.
 
 from __future__ import annotations
 
+from nilus.runtime.confinement import hide_from_neighbours, inherit_orphans
+
+if __name__ == "__main__":  # before anything else is imported
+    hide_from_neighbours()
+
 import argparse
 import atexit
 import faulthandler
@@ -24,6 +29,7 @@ from typing import NoReturn
 from nilus.errors import NilusError, ProcessError
 from nilus.protocol import logs
 from nilus.protocol.channel import Channel
+from nilus.protocol.descendants import Descendants
 from nilus.protocol.events import Failed, Loaded
 from nilus.protocol.job import Job
 from nilus.runtime.engine import endings
@@ -49,6 +55,7 @@ def main() -> NoReturn:
     watchdog = Watchdog(_take_stdin())
     os.set_inheritable(arguments.events_fd, False)
     watchdog.start()
+    inherit_orphans()  # behind the guard, which is nobody's business here
     logs.open_streams()
     _dump_python_stack_on_crash()
     channel = Channel(arguments.events_fd, watchdog.line)
@@ -168,6 +175,7 @@ def _leave(watchdog: Watchdog, code: int) -> NoReturn:
         watchdog.exit_within(_LEAVE_SECONDS, code)
         atexit._run_exitfuncs()
         logs.flush()
+        Descendants(os.getpid(), spared_group=os.getpgrp()).kill()  # the group is the parent's to end, and to report
     finally:
         os._exit(code)
 

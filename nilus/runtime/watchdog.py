@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import suppress
 
+from nilus.protocol.descendants import Descendants
 from nilus.protocol.process_group import MARKER_VARIABLE, kill_strays
 
 POLL_SECONDS = 0.25
@@ -93,6 +94,7 @@ class Watchdog:
                 self._lines.put(bytes(rest) + end)
                 rest.clear()
             rest += tail
+        Descendants(os.getpid(), spared_group=os.getpgrp()).kill()
         os.killpg(0, signal.SIGKILL)
 
 
@@ -106,8 +108,11 @@ def _guard(fd: int, group: int) -> None:
     poller = select.poll()
     poller.register(fd, 0)
     poller.poll()
+    family = Descendants(group)
+    family.look()  # while its head lives
     with suppress(OSError):
         os.killpg(group, signal.SIGKILL)
+    family.kill()
     marker = os.environ.get(MARKER_VARIABLE)
     if marker:
         kill_strays(marker)

@@ -76,6 +76,59 @@ def tree(job: Job, channel: Channel) -> Loaded:
     return loaded()
 
 
+DAEMON = """
+import os, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+with open("daemon.part", "w") as file:
+    file.write(str(os.getpid()))
+os.rename("daemon.part", "daemon")
+for number in range(3):
+    os.close(number)
+os.closerange(3, 1024)
+time.sleep(600)
+"""
+
+
+def _daemon(job: Job) -> None:
+    """Start what leaves its session, its parents, its descriptors and its environment."""
+    subprocess.run([sys.executable, "-c", DAEMON], env={}, cwd=job.work_dir, check=True)
+    while not Path(job.work_dir, "daemon").exists():
+        time.sleep(0.01)
+
+
+def leaves_a_daemon(job: Job, channel: Channel) -> Loaded:
+    _daemon(job)
+    return loaded()
+
+
+def leaves_a_daemon_and_sleeps(job: Job, channel: Channel) -> Loaded:
+    _daemon(job)
+    tell(job, "ready", {"child": os.getpid()})
+    time.sleep(600)
+    return loaded()
+
+
+def leaves_a_daemon_and_is_deaf(job: Job, channel: Channel) -> Loaded:
+    _daemon(job)
+    return deaf(job, channel)
+
+
+def leaves_a_daemon_and_keeps_the_lock(job: Job, channel: Channel) -> Loaded:
+    _daemon(job)
+    return keeps_the_interpreter_lock(job, channel)
+
+
+def tells_what_is_open(job: Job, channel: Channel) -> Loaded:
+    import ctypes
+
+    dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+    return loaded(state={"dumpable": dumpable, "core": resource.getrlimit(resource.RLIMIT_CORE)})
+
+
 def deaf(job: Job, channel: Channel) -> Loaded:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     spawn(IGNORES_TERM)

@@ -248,3 +248,39 @@ def test_a_process_started_meanwhile_inherits_no_end_of_the_pipes(child):
             process.kill()
             process.wait()
     assert during == before
+
+
+def _seconds_until_daemon_is_gone(work_dir: Path) -> float:
+    pid = (work_dir / "daemon").read_text()
+    start = time.monotonic()
+    while Path("/proc", pid).exists() and " Z " not in Path("/proc", pid, "stat").read_text():
+        assert time.monotonic() - start < BOUND, "the daemon lives on"
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def test_a_daemon_without_environment_is_gone_when_the_source_has_ended(child, work_dir):
+    child("leaves_a_daemon").run()
+    assert _seconds_until_daemon_is_gone(work_dir) < BOUND
+
+
+@pytest.mark.parametrize("entry", ["leaves_a_daemon_and_sleeps", "leaves_a_daemon_and_is_deaf"])
+def test_on_kill_ends_a_daemon_without_environment(parent, work_dir, entry):
+    task = parent("on_kill", entry)
+    task.ready()
+    task.process.send_signal(signal.SIGTERM)
+    task.output()
+    assert _seconds_until_daemon_is_gone(work_dir) < BOUND
+
+
+@pytest.mark.parametrize("entry", ["leaves_a_daemon_and_sleeps", "leaves_a_daemon_and_keeps_the_lock"])
+def test_a_daemon_without_environment_dies_soon_after_a_killed_parent(parent, work_dir, entry):
+    task = parent("plain", entry)
+    task.ready()
+    task.process.kill()
+    task.process.wait()
+    assert _seconds_until_daemon_is_gone(work_dir) < BOUND
+
+
+def test_no_neighbour_reads_the_child_and_it_leaves_no_core(child):
+    assert child("tells_what_is_open").run().state == {"dumpable": 0, "core": [0, 0]}
