@@ -71,7 +71,7 @@ class Conversation:
             self.turn.take_back()
         landed = [entry for entry in question.entries if entry["landed"]]
         answer = {**states.of_entries(question.entries), "moved": bool(landed) and self.turn.has_moved(landed)}
-        recorded = () if self.job.adopt else _RECORDED
+        recorded = () if self.job.state.adopt else _RECORDED
         may_be_adopted = {load for load, state in answer["states"].items() if state not in recorded} - {*answer["live"]}
         self._asked.update(
             {entry["load_id"]: entry["run_id"] for entry in landed if entry["load_id"] in may_be_adopted}
@@ -107,7 +107,7 @@ class Conversation:
                 raise _refusal(f"rows of {self.job.run.state_key!r}", f"one of {entry['state_key'][:80]!r}")
 
     def _is_inside_work_folder(self, folder: str) -> bool:
-        return not folder or Path(folder).resolve().is_relative_to(Path(self.job.work_dir).resolve())
+        return not folder or Path(folder).resolve().is_relative_to(Path(self.job.place.work_dir).resolve())
 
 
 def _is_same_schema(name: str, asked: str) -> bool:

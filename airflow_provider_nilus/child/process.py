@@ -142,14 +142,14 @@ class ChildProcess:
             self._group.start(
                 [*self._command, "--events-fd", str(events), *self._extra_args],
                 environ=self._environ,
-                folder=self._job.work_dir,
+                folder=self._job.place.work_dir,
                 stdio=stdio,
                 keep_open=(events,),
             )
         except OSError as error:
             raise ProcessError(
                 f"The child process could not be started: {error.strerror}.",
-                expected=f"to start {self._command[0]} in {self._job.work_dir}",
+                expected=f"to start {self._command[0]} in {self._job.place.work_dir}",
                 found=str(error.filename or ""),
                 remedy="see to it that both exist on the worker, and that the environment is not too large",
             ) from error

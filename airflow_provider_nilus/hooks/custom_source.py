@@ -125,12 +125,10 @@ class NilusHook(BaseHook):
                             task_run,
                             options,
                             begun,
-                            repository=checkout.url,
-                            commit=checkout.commit,
-                            checkout=str(checkout.path),
-                            base_dir=str(base_dir),
-                            work_dir=str(work_dir),
-                            extra_path=environment.paths,
+                            checkout=checkout,
+                            base_dir=base_dir,
+                            work_dir=work_dir,
+                            environment=environment,
                         )
                         loaded = self._run_child(job, turn, environment)
                     if loaded is None:
@@ -272,8 +270,21 @@ class NilusHook(BaseHook):
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _job(self, workflow: Workflow, task_run: TaskRun, options: RunOptions, begun: Start, **where: Any) -> Job:
+    def _job(
+        self,
+        workflow: Workflow,
+        task_run: TaskRun,
+        options: RunOptions,
+        begun: Start,
+        *,
+        checkout: Checkout,
+        base_dir: Path,
+        work_dir: Path,
+        environment: Environment,
+    ) -> Job:
         from airflow_provider_nilus.child.job import job_of
+        from airflow_provider_nilus.task.settings import deployment_settings
+        from nilus.protocol.job import Place
 
         return job_of(
             workflow,
@@ -281,10 +292,18 @@ class NilusHook(BaseHook):
             options,
             begun,
             sink=self._sinks().of(workflow),
-            env_names=sorted(self.source_env),
+            place=Place(
+                checkout=str(checkout.path),
+                base_dir=str(base_dir),
+                work_dir=str(work_dir),
+                extra_path=environment.paths,
+                env_names=sorted(self.source_env),
+                log_level=deployment_settings().log_level,
+            ),
             keeps_packages=self._packages is not None,
             first_try=self._first_try(options),
-            **where,
+            repository=checkout.url,
+            commit=checkout.commit,
         )
 
     def _run_child(self, job: Job, turn: RecordSession, environment: Environment) -> Loaded | None:

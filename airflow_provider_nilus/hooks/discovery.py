@@ -64,12 +64,10 @@ class DiscoveryHook(NilusHook):
                     task_run,
                     options,
                     turn.begin(),
-                    repository=checkout.url,
-                    commit=checkout.commit,
-                    checkout=str(checkout.path),
-                    base_dir=str(base_dir),
-                    work_dir=str(work_dir),
-                    extra_path=environment.paths,
+                    checkout=checkout,
+                    base_dir=base_dir,
+                    work_dir=work_dir,
+                    environment=environment,
                 )
                 found = self._run_child(_without_sink(job), turn, environment)
         names = list(found.tables) if found is not None else []

@@ -143,7 +143,7 @@ def ours(scratch: Path, point: str) -> Path:
     from airflow_provider_nilus.state.record_session import RecordSession
     from nilus.errors import ProcessError
     from nilus.protocol.events import Adopted
-    from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+    from nilus.protocol.job import Job, Place, Run, SinkSpec, SourceSpec, StartState
 
     class Store:
         record = Record(key="d.t")
@@ -186,13 +186,8 @@ def ours(scratch: Path, point: str) -> Path:
             ),
             source=SourceSpec(address="custom://Everything", table="t", max_table_nesting=1),
             sink=SinkSpec(address=f"duckdb:///{lake}", display_address="the lake", dataset="raw"),
-            checkout=str(checkout),
-            base_dir=str(checkout),
-            work_dir=work_dir,
-            state=begun.base.state,
-            known_load_ids=list(begun.known),
-            replaces=list(begun.replaces),
-            log_level="ERROR",
+            place=Place(checkout=str(checkout), base_dir=str(checkout), work_dir=work_dir, log_level="ERROR"),
+            state=StartState(sources=begun.base.state, known_load_ids=list(begun.known), replaces=list(begun.replaces)),
         )
         child = ChildProcess(
             job,

@@ -53,7 +53,7 @@ def measure(name: str, batching: str, case: Case) -> None:
         sink.keeps_files = changed["kept"]
     made = replace(
         made,
-        batching=batching,
+        options=replace(made.options, batching=batching),
         source=replace(made.source, **changed.get("source", {})),
         sink=replace(made.sink, **changed.get("sink", {})),
     )

@@ -59,7 +59,7 @@ def _source() -> ModuleType:
 
 def job(case: Case) -> Any:
     """Return the job of a run of this package."""
-    from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+    from nilus.protocol.job import Job, Place, Run, SinkSpec, SourceSpec
 
     (case.folder / "work").mkdir()
     return Job(
@@ -69,9 +69,7 @@ def job(case: Case) -> Any:
         ),
         source=SourceSpec(address=f"custom://Shop?shape={case.shape}&rows={case.rows}", table=TABLE),
         sink=SinkSpec(address=case.address, display_address=case.sink, dataset=DATASET, strategy="append"),
-        checkout=str(SOURCE),
-        base_dir=str(SOURCE),
-        work_dir=str(case.folder / "work"),
+        place=Place(checkout=str(SOURCE), base_dir=str(SOURCE), work_dir=str(case.folder / "work")),
     )  # fmt: skip
 
 

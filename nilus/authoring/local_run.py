@@ -17,7 +17,7 @@ from nilus.authoring.local_state import LocalState
 from nilus.errors import DestinationError, SourceError
 from nilus.protocol.channel import Channel
 from nilus.protocol.events import Event, Loaded, Question, Unsettled
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Job, JobOptions, Place, Run, SinkSpec, SourceSpec, StartState
 from nilus.values import address
 from nilus.values.address import Address
 from nilus.values.redaction import redact_address
@@ -100,15 +100,14 @@ class LocalRun:
             ),
             source=SourceSpec(**fields),
             sink=SinkSpec(**{**sink.spec_fields(), "address": resolved, "display_address": redact_address(resolved)}),
-            checkout=str(self.checkout),
-            base_dir=str(self.base_dir),
-            work_dir=str(work_dir),
-            resources=self.resources,
-            state=start.state,
-            known_load_ids=start.load_ids,
-            interval=self.interval,
-            batching=self.batching,
-            env_names=sorted(self.environ),
+            place=Place(
+                checkout=str(self.checkout),
+                base_dir=str(self.base_dir),
+                work_dir=str(work_dir),
+                env_names=sorted(self.environ),
+            ),
+            state=StartState(sources=start.state, known_load_ids=start.load_ids),
+            options=JobOptions(resources=self.resources, interval=self.interval, batching=self.batching),
         )
 
 

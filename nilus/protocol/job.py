@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-JOB_FORMAT = 1
+JOB_FORMAT = 2
 
 
 class TaskInstance(Protocol):
@@ -118,61 +118,95 @@ class SinkSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run of one source.
+class StartState:
+    """Where the run starts from, and what it does first to what others loaded.
 
     Args:
-        run: who runs.
-        source, sink: what to read, where to write.
-        checkout: absolute path of the checkout's root.
-        base_dir: absolute path of the folder with the source's modules, inside `checkout`.
-        work_dir: private, empty scratch folder of this try; also the child's cwd. The parent removes it.
-        extra_path: directories with packages to put behind the worker's own on `sys.path`.
-        resources: names of the resources to run; None for all.
-        state: dlt's `sources` subtree to start from, as plain JSON (dlt's typed strings kept as they are).
+        sources: dlt's `sources` subtree to start from, as plain JSON (dlt's typed strings kept as they are).
         known_load_ids: the load ids that the record knows.
         replaces: load ids whose rows this run removes, because their commits were taken back.
         removes_after: a load id: the rows of complete loads after it that are accounted for are removed as well.
         adopt: the state of the newest complete load is taken, however many the record does not know.
         directed_at: ISO 8601: when another run or somebody left it to this one to do what `replaces` and
             `removes_after` say; None where this run itself takes the commits back, or there is nothing to do.
-        first_attempt: number of the first try since the task instance was made or cleared.
-        first_try: number of the first try since the task instance was made or cleared, where the record cannot tell
-            whether this run was over before; else 1. What earlier tries loaded is replaced.
-        interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
-        backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
-        on_rerun: "replace", "append" or "rewind".
-        at_least_once: rows may be appended where what an interrupted load left cannot be removed.
-        batching: `auto`: rows are loaded by column; `off`: dlt takes them one by one.
-        env_names: names of the environment variables that the DAG's author gave to the source.
-        keeps_packages: the parent has a package store: what is extracted is put there before it is loaded.
-        log_level: name of the level below which log records of the child are dropped.
     """
 
-    run: Run
-    source: SourceSpec
-    sink: SinkSpec
-    checkout: str
-    base_dir: str
-    work_dir: str
-    extra_path: list[str] = field(default_factory=list)
-    resources: list[str] | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, Any] = field(default_factory=dict)
     known_load_ids: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
     removes_after: str | None = None
     adopt: bool = False
     directed_at: str | None = None
-    first_attempt: int = 1
-    first_try: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How to run: arguments of the operator, and settings of the deployment.
+
+    Args:
+        resources: names of the resources to run; None for all.
+        interval: (start, end) of the run's data interval, ISO 8601; None where there is none or its width is zero.
+        backfill: the operator's `backfill` argument: None, "window", "run" or "refuse".
+        on_rerun: "replace", "append" or "rewind".
+        first_attempt: number of the first try since the task instance was made or cleared.
+        first_try: number of the first try since the task instance was made or cleared, where the record cannot tell
+            whether this run was over before; else 1. What earlier tries loaded is replaced.
+        at_least_once: rows may be appended where what an interrupted load left cannot be removed.
+        batching: `auto`: rows are loaded by column; `off`: dlt takes them one by one.
+        keeps_packages: the parent has a package store: what is extracted is put there before it is loaded.
+    """
+
+    resources: list[str] | None = None
     interval: tuple[str, str] | None = None
     backfill: str | None = None
     on_rerun: str = "replace"
+    first_attempt: int = 1
+    first_try: int = 1
     at_least_once: bool = False
     batching: str = "auto"
-    env_names: list[str] = field(default_factory=list)
     keeps_packages: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the child runs.
+
+    Args:
+        checkout: absolute path of the checkout's root.
+        base_dir: absolute path of the folder with the source's modules, inside `checkout`.
+        work_dir: private, empty scratch folder of this try; also the child's cwd. The parent removes it.
+        extra_path: directories with packages to put behind the worker's own on `sys.path`.
+        env_names: names of the environment variables that the DAG's author gave to the source.
+        log_level: name of the level below which log records of the child are dropped.
+    """
+
+    checkout: str
+    base_dir: str
+    work_dir: str
+    extra_path: list[str] = field(default_factory=list)
+    env_names: list[str] = field(default_factory=list)
     log_level: str = "INFO"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of one source.
+
+    Args:
+        run: who runs.
+        source, sink: what to read, where to write.
+        place: where the child runs.
+        state: where the run starts from.
+        options: how to run.
+        format: of this document.
+    """
+
+    run: Run
+    source: SourceSpec
+    sink: SinkSpec
+    place: Place
+    state: StartState = field(default_factory=StartState)
+    options: JobOptions = field(default_factory=JobOptions)
     format: int = JOB_FORMAT
 
     def to_json(self) -> str:
@@ -189,10 +223,14 @@ class Job:
         data = json.loads(line)
         if data.get("format") != JOB_FORMAT:
             raise ValueError(f"expected a job of format {JOB_FORMAT}, found {data.get('format')!r}")
-        data["run"] = Run(**data["run"])
-        data["source"] = SourceSpec(**data["source"])
-        data["sink"] = SinkSpec(**data["sink"])
-        if data["interval"] is not None:
-            start, end = data["interval"]
-            data["interval"] = (start, end)
-        return cls(**data)
+        options = data["options"]
+        if options["interval"] is not None:
+            options["interval"] = tuple(options["interval"])
+        return cls(
+            run=Run(**data["run"]),
+            source=SourceSpec(**data["source"]),
+            sink=SinkSpec(**data["sink"]),
+            place=Place(**data["place"]),
+            state=StartState(**data["state"]),
+            options=JobOptions(**options),
+        )

@@ -113,7 +113,7 @@ def _end_on_sigterm(watchdog: Watchdog) -> None:
 def _run(channel: Channel, watchdog: Watchdog, arguments: argparse.Namespace) -> int:
     try:
         job = Job.from_json(watchdog.line(None))
-        logs.configure(job.log_level, arguments.frame)
+        logs.configure(job.place.log_level, arguments.frame)
         loaded = _entry(arguments.entry)(job, channel)
         logs.flush()
         channel.send(loaded)

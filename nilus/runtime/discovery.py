@@ -29,9 +29,9 @@ def run(job: Job, channel: Channel) -> Loaded:  # noqa: ARG001 - the shape of an
     Raises:
         NilusError: the source cannot be found or called.
     """
-    checkout, base_dir = Path(job.checkout), Path(job.base_dir)
-    import_roots(base_dir, checkout, job.extra_path)
-    with isolation(job.work_dir, config_values(job, os.environ)):
+    checkout, base_dir = Path(job.place.checkout), Path(job.place.base_dir)
+    import_roots(base_dir, checkout, job.place.extra_path)
+    with isolation(job.place.work_dir, config_values(job, os.environ)):
         found = class_finder.find(job.source.address, base_dir=base_dir, checkout=checkout)
         source = call.call(found, job, interval=None, environ=os.environ)
         names = list(source.selected_resources)

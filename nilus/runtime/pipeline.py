@@ -52,12 +52,12 @@ def run(job: Job, channel: Channel) -> Loaded:
         NilusError: the run failed; what it says is meant for the task log.
     """
     seconds = Seconds()
-    checkout = Path(job.checkout)
-    import_roots(Path(job.base_dir), checkout, job.extra_path)
+    checkout = Path(job.place.checkout)
+    import_roots(Path(job.place.base_dir), checkout, job.place.extra_path)
     config = config_values(job, os.environ)
-    with isolation(job.work_dir, config):
+    with isolation(job.place.work_dir, config):
         find = functools.partial(
-            class_finder.find, base_dir=Path(job.base_dir), checkout=checkout, scratch=Path(job.work_dir)
+            class_finder.find, base_dir=Path(job.place.base_dir), checkout=checkout, scratch=Path(job.place.work_dir)
         )
         sink = sinks.sink(job.sink, find=find)
         support.refuse_options(job.sink, sink)
@@ -85,7 +85,9 @@ def run(job: Job, channel: Channel) -> Loaded:
             )
             replace_endings(lambda resource, error: endings.explain(error, resource))
             with failures.explain_failures(where):
-                pipeline = _pipeline(job, channel, destination, sink.staging_files(), Path(job.work_dir) / "pipelines")
+                pipeline = _pipeline(
+                    job, channel, destination, sink.staging_files(), Path(job.place.work_dir) / "pipelines"
+                )
                 return _load(
                     Loading(job, channel, found, source, sink, what, pipeline, file_format, config, seconds, masks)
                 )
@@ -132,7 +134,7 @@ def _load(run: Loading) -> Loaded:
         load_ids = []
     run.channel.send(Prepared(load_ids=load_ids, tables=list(tables)))
     if load_ids:
-        if run.job.keeps_packages:
+        if run.job.options.keeps_packages:
             _store(run, load_ids, start)
         with run.seconds.of("load"), run.sink.exclusive():
             load_packages(run, settlement, tables, load_ids)
@@ -175,7 +177,7 @@ def _settle(run: Loading) -> settle.Settlement:
         stored_schema.restore(run.pipeline, run.source.schema.name)
         run.sink.finish_loads(run.pipeline)
         journal = run.sink.journal(run.pipeline)
-        done = _recover(run, journal) if run.job.keeps_packages else None
+        done = _recover(run, journal) if run.job.options.keeps_packages else None
         settlement = done or settle.settle(run.job, run.what, journal, run.channel, kept=_reloadable(run))
     name = run.source.schema.name
     if run.job.sink.full_refresh:
@@ -208,14 +210,14 @@ def _recover(run: Loading, journal: Journal) -> settle.Settlement | None:
         return None
     log.info("Load %s of this very run is complete: nothing is extracted again", done.load_id)
     carried = journal.carried_state(done.load_id) if run.what.keeps_state else {}
-    state = run.job.state if carried is None else carried
-    return settle.Settlement(state, frozenset({*run.job.known_load_ids, done.load_id}), done=done)
+    state = run.job.state.sources if carried is None else carried
+    return settle.Settlement(state, frozenset({*run.job.state.known_load_ids, done.load_id}), done=done)
 
 
 def _fetch_package(run: Loading, stored: stored_packages.StoredPackage) -> stored_packages.Load:
     """Bring a package into a pipeline of its own; return what loads it."""
     found = stored.package
-    folder = Path(run.job.work_dir) / "packages" / found.load_id
+    folder = Path(run.job.place.work_dir) / "packages" / found.load_id
     pipeline = _pipeline(run.job, run.channel, run.pipeline.destination, run.pipeline.staging, folder / "pipelines")
     package.check(found, pipeline, run.job, schema=run.source.schema.name, where=stored.where)
     stored_packages.fetch(run.channel, found, folder / "files")
@@ -243,7 +245,7 @@ def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
     copy_load_id_to_child_tables(run.source.schema)
     page_size = min(run.job.source.page_size, run.sink.file_rows)
     with batching.batching(
-        run.source, run.job.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
+        run.source, run.job.options.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
     ):
         newest = settle.newest(run.job, run.sink.journal(run.pipeline))
         with run.seconds.of("extract"), load_ids_after(newest):

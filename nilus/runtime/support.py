@@ -102,7 +102,7 @@ def _unsupported_error(resource: DltResource, strategy: str, sink: Sink, support
 
 
 def _refuse_append(job: Job, resource: DltResource, sink: Sink) -> None:
-    if job.at_least_once:
+    if job.options.at_least_once:
         log.warning(
             "Resource %r is appended to %s at least once: rows of an interrupted load stay there, and are loaded again",
             resource.name,

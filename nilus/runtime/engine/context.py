@@ -73,8 +73,8 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
 
     Args:
         job: the run.
-        environ: where the values of `job.env_names` are; `SOURCES__…` names among them become dlt configuration of
-            the source, nested at the double underscores as dlt's own environment names are; `SCHEMA_NAMING`
+        environ: where the values of `job.place.env_names` are; `SOURCES__…` names among them become dlt configuration
+            of the source, nested at the double underscores as dlt's own environment names are; `SCHEMA_NAMING`
             chooses the naming convention.
 
     Raises:
@@ -99,7 +99,7 @@ def config_values(job: Job, environ: Mapping[str, str]) -> dict[str, Any]:
     naming = _naming(job, environ)
     if naming is not None:
         values["schema"] = {"naming": naming}
-    for name in job.env_names:
+    for name in job.place.env_names:
         if name.startswith(_SOURCE_CONFIG_PREFIX) and name in environ:
             _set_nested(values, [part.lower() for part in name.split("__")], environ[name])
     return values
@@ -111,7 +111,9 @@ def _naming(job: Job, environ: Mapping[str, str]) -> str | None:
     Raises:
         WorkflowError: there is none of that name.
     """
-    chosen = next((name for name in _NAMING_NAMES if name in job.env_names and environ.get(name, "").strip()), None)
+    chosen = next(
+        (name for name in _NAMING_NAMES if name in job.place.env_names and environ.get(name, "").strip()), None
+    )
     if chosen is None:
         return None
     naming = environ[chosen].strip().lower()

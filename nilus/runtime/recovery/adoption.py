@@ -72,16 +72,16 @@ def decide(job: Job, landed: list[Entry], channel: Channel) -> Decision:
         return Decision()
     own = [entry for entry in landed if job.run.same_as(entry)]
     others = [entry for entry in landed if not job.run.same_as(entry)]
-    earlier = tuple(entry.load_id for entry in own if entry.try_number < job.first_try)
-    done = [entry for entry in own if entry.try_number >= job.first_try]
+    earlier = tuple(entry.load_id for entry in own if entry.try_number < job.options.first_try)
+    done = [entry for entry in own if entry.try_number >= job.options.first_try]
     states = _states(job, landed, channel)
-    removes, passed = ((), earlier) if job.on_rerun == "append" else (earlier, ())
-    if job.adopt:
+    removes, passed = ((), earlier) if job.options.on_rerun == "append" else (earlier, ())
+    if job.state.adopt:
         return Decision(landed[-1], passed=tuple(entry.load_id for entry in landed))
-    takes_back = job.replaces and not _came_after(job, others)
+    takes_back = job.state.replaces and not _came_after(job, others)
     if others and (takes_back or (earlier and others[-1].newer_than(earlier[0]))):
         again = [entry.load_id for entry in others if states.get(entry.load_id) in (_CLEARED, GONE)]
-        if len(again) < len(others) or job.on_rerun == "append":
+        if len(again) < len(others) or job.options.on_rerun == "append":
             raise _refusal_of_rerun(job, others)
         return Decision(removes=(*removes, *again), passed=passed)
     if not others:
@@ -92,10 +92,10 @@ def decide(job: Job, landed: list[Entry], channel: Channel) -> Decision:
 
 
 def _came_after(job: Job, entries: list[Entry]) -> bool:
-    """Tell whether loads began after what `job.replaces` names was left to be removed: by whoever removed it then."""
-    if job.directed_at is None:
+    """Tell whether loads began after what `replaces` names was left to be removed: by whoever removed it then."""
+    if job.state.directed_at is None:
         return False
-    at = datetime.fromisoformat(job.directed_at)
+    at = datetime.fromisoformat(job.state.directed_at)
     return all(entry.started_at > at for entry in entries)
 
 

@@ -147,7 +147,7 @@ def check(package: Package, pipeline: Pipeline, job: Job, *, schema: str, where:
         "address": job.sink.display_address,
         "dataset": job.sink.dataset,
         "dlt version": dlt.__version__,
-        "start state": package.start and digest(job.state if package.reading.reads_state else {}),
+        "start state": package.start and digest(job.state.sources if package.reading.reads_state else {}),
     }
     there = {
         "state key": package.run.state_key,

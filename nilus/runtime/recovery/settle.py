@@ -62,18 +62,18 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         _refuse_cursor_key(job, reading)
         _settle_stateless(job, reading, journal, channel, kept)
         return Settlement(state={}, known=frozenset())
-    known = frozenset(job.known_load_ids)
+    known = frozenset(job.state.known_load_ids)
     journaled = _finish_dead_loads(job, journal, channel, kept)
     _refuse_window_key(job, reading, journaled)
     landed = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
     decision = adoption.decide(job, landed, channel)
-    if job.replaces:
+    if job.state.replaces:
         adoption.ask(channel, (), taking_back=True)
-    for load_id in (*job.replaces, *decision.removes):
+    for load_id in (*job.state.replaces, *decision.removes):
         _sweep(job, journal, load_id, kept, "replaced by this run")
     for load_id in _loads_to_remove(job, journal):
         _sweep(job, journal, load_id, kept, "taken back by hand")
-    state = job.state if reading.reads_state else {}
+    state = job.state.sources if reading.reads_state else {}
     known |= {*decision.removes, *decision.passed}
     if decision.adopts is None:
         return Settlement(state, known)
@@ -82,7 +82,7 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
 
 def newest(job: Job, journal: Journal) -> float:
     """Return the largest load id of the key, in the record or in the journal, as a number; 0 if there is none."""
-    return max((journal.newest(job.run.state_key), *map(float, job.known_load_ids)))
+    return max((journal.newest(job.run.state_key), *map(float, job.state.known_load_ids)))
 
 
 def _finish_dead_loads(job: Job, journal: Journal, channel: Channel, kept: Collection[str]) -> list[Entry]:
@@ -111,7 +111,7 @@ def _refuse_window_key(job: Job, reading: Reading, entries: Collection[Entry]) -
         StateError: there are such loads.
     """
     windows = [entry for entry in entries if entry.landed and entry.reading == "windowed"]
-    if reading.kind == "cursor" and windows and not job.known_load_ids:
+    if reading.kind == "cursor" and windows and not job.state.known_load_ids:
         raise StateError(
             f"Runs of {job.run.state_key!r} have loaded windows, and this run would begin a cursor",
             expected="one kind of runs for a state key, from its first load on",
@@ -127,7 +127,7 @@ def _refuse_cursor_key(job: Job, reading: Reading) -> None:
     Raises:
         StateError: the record has a cursor.
     """
-    if reading.kind == "windowed" and job.known_load_ids and job.run.run_type != "backfill":
+    if reading.kind == "windowed" and job.state.known_load_ids and job.run.run_type != "backfill":
         raise StateError(
             f"Runs of {job.run.state_key!r} go on from a cursor, and this run would load a window",
             expected="one kind of runs for a state key, from its first load on",
@@ -139,10 +139,10 @@ def _refuse_cursor_key(job: Job, reading: Reading) -> None:
 
 def _loads_to_remove(job: Job, journal: Journal) -> list[str]:
     """Return the complete loads whose rows go because somebody has taken their commits back by hand."""
-    if job.removes_after is None or not job.known_load_ids:
+    if job.state.removes_after is None or not job.state.known_load_ids:
         return []
-    newest = max(job.known_load_ids, key=float)
-    entries = journal.open_entries(job.run.state_key, newer_than=job.removes_after)
+    newest = max(job.state.known_load_ids, key=float)
+    entries = journal.open_entries(job.run.state_key, newer_than=job.state.removes_after)
     return [entry.load_id for entry in entries if entry.landed and entry.keeps_state and not entry.newer_than(newest)]
 
 
@@ -199,9 +199,9 @@ def _shares(job: Job, reading: Reading, entry: Entry) -> bool:
 
 def _is_replaced(job: Job, reading: Reading, entry: Entry) -> bool:
     """Tell whether a run without state replaces a load: of an earlier try, of itself, of its interval."""
-    if job.run.same_as(entry) and entry.try_number >= job.first_attempt:
+    if job.run.same_as(entry) and entry.try_number >= job.options.first_attempt:
         return True
-    return job.on_rerun != "append" and (job.run.same_as(entry) or _is_same_window(job, reading, entry))
+    return job.options.on_rerun != "append" and (job.run.same_as(entry) or _is_same_window(job, reading, entry))
 
 
 def _is_same_window(job: Job, reading: Reading, entry: Entry) -> bool:
@@ -242,7 +242,7 @@ def _adopt(
 
 
 def _open_entries(job: Job, journal: Journal) -> list[Entry]:
-    newest = max(job.known_load_ids, key=float, default=None)
+    newest = max(job.state.known_load_ids, key=float, default=None)
     return journal.open_entries(job.run.state_key, newer_than=newest)
 
 

@@ -109,7 +109,7 @@ def _recover_one(
     package = stored.package
     is_own = job.run.same_as(package.run)
     entry = entries.get(package.load_id)
-    if (entry is not None and entry.landed) or package.load_id in job.known_load_ids:
+    if (entry is not None and entry.landed) or package.load_id in job.state.known_load_ids:
         return
     if not is_own and not (reading.keeps_state and package.reading.keeps_state):
         return  # runs that keep no state share nothing: it is left to its own run
@@ -121,7 +121,7 @@ def _recover_one(
         package.run.try_number,
         stored.where,
     )
-    known = frozenset({*job.known_load_ids, *(one for one, other in entries.items() if other.landed)})
+    known = frozenset({*job.state.known_load_ids, *(one for one, other in entries.items() if other.landed)})
     if is_own:
         load = prepare(stored)
         _take_back(job, stored, entry, journal)

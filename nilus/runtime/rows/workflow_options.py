@@ -176,7 +176,7 @@ def _warn_of_reset(resource: DltResource, job: Job, reading: Reading) -> None:
             "Resource %r has write disposition replace: after this run its table holds the rows of this window only",
             resource.name,
         )
-    if any(resource.name in source.get("resources", {}) for source in job.state.values()):
+    if any(resource.name in source.get("resources", {}) for source in job.state.sources.values()):
         log.warning(
             "Resource %r has write disposition replace: dlt resets its state at the start of this run", resource.name
         )

@@ -45,7 +45,7 @@ def call(
         environ: the environment given to the source.
 
     Returns:
-        A source whose selected resources are `job.resources`, or what the source itself selects.
+        A source whose selected resources are `job.options.resources`, or what the source itself selects.
 
     Raises:
         SourceError: the class has no entry point, wants an argument nobody gives, raised, returned what is no source,
@@ -65,7 +65,7 @@ def call(
         function = getattr(found.instance(), name)
         _warn_of_unused(function, job.source.options, who)
         source = returned_value.as_source(invoke(function), found, who=who, invoke=invoke)
-        selection.select(source, job.resources, who=who)
+        selection.select(source, job.options.resources, who=who)
         selection.prepare(source, who=who)
     return source
 

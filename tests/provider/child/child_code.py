@@ -48,9 +48,9 @@ def loaded(**changes: Any) -> Loaded:
 
 def tell(job: Job, name: str, document: Any) -> None:
     """Write a file others wait for: whole, by rename."""
-    part = Path(job.work_dir, f"{name}.part")
+    part = Path(job.place.work_dir, f"{name}.part")
     part.write_text(json.dumps(document))
-    part.rename(Path(job.work_dir, f"{name}.json"))
+    part.rename(Path(job.place.work_dir, f"{name}.json"))
 
 
 def spawn(code: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -226,7 +226,7 @@ def succeeds(job: Job, channel: Channel) -> Loaded:
 
 
 def large_state(job: Job, channel: Channel) -> Loaded:
-    print(f"started from {len(job.state['blob'])}")
+    print(f"started from {len(job.state.sources['blob'])}")
     return loaded(state={"blob": "é" * 5_000_000})
 
 

@@ -10,11 +10,11 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from job_fixture import change_job, job_with
 
 from airflow_provider_nilus.child.process import ChildProcess
 from airflow_provider_nilus.task.child_environment import child_environ
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def new_job(work_dir: Path, **changes: Any) -> Job:
-    job = Job(
+    job = job_with(
         run=Run(
             state_key="shop.load",
             dag_id="shop",
@@ -42,7 +42,7 @@ def new_job(work_dir: Path, **changes: Any) -> Job:
         base_dir="/",
         work_dir=str(work_dir),
     )
-    return replace(job, **changes)
+    return change_job(job, **changes)
 
 
 class Recorder(logging.Handler):

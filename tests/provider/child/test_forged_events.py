@@ -48,8 +48,8 @@ def conversation(monkeypatch, tmp_path):
     job: Any = SimpleNamespace(
         run=SimpleNamespace(state_key="shop.load"),
         sink=SimpleNamespace(dataset="raw_data"),
-        work_dir=str(tmp_path / "work"),
-        adopt=False,
+        place=SimpleNamespace(work_dir=str(tmp_path / "work")),
+        state=SimpleNamespace(adopt=False),
     )
     turn: Any = _Turn()
     packages: Any = SimpleNamespace(answer=lambda request: {"where": request.folder})
@@ -111,7 +111,7 @@ def test_the_jobs_schema_is_known_in_the_destinations_spelling(conversation, dat
 
 @pytest.mark.parametrize("folder", ["/etc", "../../etc", "work/../../etc"])
 def test_packages_come_from_and_go_to_the_work_folder_alone(conversation, folder):
-    inside = f"{conversation.job.work_dir}/packages"
+    inside = f"{conversation.job.place.work_dir}/packages"
     asked = PackageRequest(action="put", load_id="2.5", folder=inside)
     assert conversation.conversation.answer(asked) == {"where": inside}
     with pytest.raises(ProcessError, match="does not belong to its run"):

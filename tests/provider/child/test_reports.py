@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_nilus.child import memory, process
 from nilus.errors import DestinationError, ProcessError, SourceError
 from nilus.protocol.events import Prepared, Progress
+from nilus.protocol.job import JOB_FORMAT
 
 MEGABYTE = 1 << 20
 
@@ -200,7 +201,7 @@ def test_a_work_folder_that_is_not_there_is_told(child, make_job):
 
 def test_a_job_of_another_format_is_reported(child, work_dir, make_job):
     error = raised(child("succeeds", job=replace(make_job(work_dir), format=99)))
-    assert "job of format 1, found 99" in error.message
+    assert f"job of format {JOB_FORMAT}, found 99" in error.message
 
 
 def test_the_wait_for_an_answer_is_bounded():

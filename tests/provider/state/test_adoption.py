@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from job_fixture import job_with
 
 from nilus.errors import StateConflict, StateError
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.recovery.adoption import Decision, decide
 from nilus.runtime.recovery.journal import Entry
 
@@ -24,7 +25,7 @@ def _job(**options):
         repository="",
         commit="c",
     )
-    return Job(
+    return job_with(
         run=run,
         source=SourceSpec(address="custom://S", table="t"),
         sink=SinkSpec(address="", display_address="", dataset="raw"),
@@ -112,7 +113,7 @@ def test_a_crashed_run_before_one_that_is_made_again_is_adopted():
 
 @pytest.mark.parametrize("job", [_job(first_try=2), _job(replaces=["0.5"])], ids=["own", "commits"])
 def test_a_load_after_what_is_made_again_stops_the_run_unless_it_is_cleared_too(job):
-    landed = _landed("me", "a")[0 if job.first_try == 2 else 1 :]
+    landed = _landed("me", "a")[0 if job.options.first_try == 2 else 1 :]
     with pytest.raises(StateError, match="made again"):
         decide(job, landed, Parent())
     assert "2.5" in decide(job, landed, Parent(a="cleared")).removes

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 from file_lake import FileLake
+from job_fixture import change_job, job_with
 from kill_table import KILLED
 from lake_reader import LakeReader
 
@@ -118,7 +119,7 @@ class World:
         begun = turn.begin()
         work_dir = tempfile.mkdtemp(prefix="nilus-recovery-")
         try:
-            job = Job(
+            job = job_with(
                 run=Run(
                     state_key="d.t",
                     dag_id="d",
@@ -135,7 +136,7 @@ class World:
                 checkout=str(self.checkout),
                 base_dir=str(self.checkout),
                 work_dir=work_dir,
-                state=begun.base.state,
+                sources=begun.base.state,
                 known_load_ids=list(begun.known),
                 replaces=list(begun.replaces),
                 removes_after=begun.removes_after,
@@ -143,7 +144,7 @@ class World:
                 directed_at=begun.directed_at.isoformat() if begun.directed_at else None,
                 keeps_packages=self.packages is not None,
             )
-            job = dataclasses.replace(job, **options)
+            job = change_job(job, **options)
             loaded = self._child(job, turn, rows, kill_at, kill_after).run()
         finally:
             shutil.rmtree(work_dir)

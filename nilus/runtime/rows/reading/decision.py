@@ -65,8 +65,8 @@ def decide(job: Job, *, handles_incrementality: bool) -> Reading:
         StateError: a backfill run that would have to move the cursor, or that the DAG's author refused.
     """
     start, end, explicit = _interval(job)
-    backfill = job.run.run_type == "backfill" and job.backfill != "run"
-    if backfill and job.backfill == "refuse":
+    backfill = job.run.run_type == "backfill" and job.options.backfill != "run"
+    if backfill and job.options.backfill == "refuse":
         raise StateError(
             f"Run {job.run.run_id} is a backfill, and this task refuses backfills",
             expected='a scheduled, manual or asset-triggered run, as backfill="refuse" says',
@@ -102,7 +102,7 @@ def _self_managed(job: Job, start: datetime | None, end: datetime | None, *, bac
         _refuse_full_refresh(job, start, end)
     if not backfill:
         return Reading("self-managed", start, end, reads_state=True, keeps_state=True)
-    if job.backfill == "window":
+    if job.options.backfill == "window":
         if start is None or end is None:
             raise StateError(
                 f"Run {job.run.run_id} is a backfill of a window, but it has no interval",
@@ -150,12 +150,12 @@ def _interval(job: Job) -> tuple[datetime | None, datetime | None, bool]:
                 remedy="correct the interval",
             )
         return start, end, True
-    if job.interval is None:
+    if job.options.interval is None:
         log.info("This run has no data interval of its own width: none is applied")
         return None, None, False
-    start, end = _parse(job.interval[0]), _parse(job.interval[1])
+    start, end = _parse(job.options.interval[0]), _parse(job.options.interval[1])
     if start is None or end is None or start >= end:
-        log.info("The run's data interval has no width (%s): none is applied", job.interval[0])
+        log.info("The run's data interval has no width (%s): none is applied", job.options.interval[0])
         return None, None, False
     return start, end, False
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from job_fixture import job_with
 
 from airflow_provider_nilus.child.process import ChildProcess
 from airflow_provider_nilus.task.child_environment import child_environ
@@ -251,7 +252,7 @@ class Runner:
         job = {"known_load_ids": list(self.known)} | {name: options.pop(name) for name in _JOB if name in options}
         sink_address = options.pop("sink_address", self.sink.address)
         env_names = options.pop("env_names", [])
-        return Job(
+        return job_with(
             run=Run(dag_id="shop", task_id="load", map_index=-1, repository="https://example.org/sources", **run),
             source=SourceSpec(address=address, table=options.pop("source_table", "orders"), **options),
             sink=SinkSpec(address=sink_address, display_address=f"{self.sink.name}://***", dataset=dataset, **sink),

@@ -37,11 +37,11 @@ def journal(run_source):
 
     def of(**options):
         job = run_source.job("", **options)
-        with isolation(job.work_dir, config_values(job, {})):
+        with isolation(job.place.work_dir, config_values(job, {})):
             target = sink_of(job.sink)
             pipeline = dlt.pipeline(
                 pipeline_name(job.run.state_key),
-                pipelines_dir=job.work_dir,
+                pipelines_dir=job.place.work_dir,
                 destination=target.destination(),
                 dataset_name=job.sink.dataset,
             )

@@ -6,6 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 
 import pytest
+from job_fixture import job_with
 
 from nilus.errors import StateError, WorkflowError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
@@ -16,7 +17,7 @@ ZERO = (WINDOW[0], WINDOW[0])
 
 
 def _job(*, run_type="scheduled", backfill=None, interval=None, full_refresh=False, **source):
-    return Job(
+    return job_with(
         run=Run(
             state_key="d.t",
             dag_id="d",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from job_fixture import job_with
 
 from nilus.errors import DestinationError
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.columns.chunk_files import TableWriter
 from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.sinks import sink
@@ -25,7 +26,7 @@ def alone(tmp_path):
         state_key="k", dag_id="d", task_id="t", map_index=-1, run_id="r", run_type="manual", try_number=1,
         repository="https://example.org/r", commit="c" * 40,
     )  # fmt: skip
-    job = Job(
+    job = job_with(
         run=run, source=SourceSpec(address="custom://S", table="t"), sink=_spec("duckdb:////x"), checkout="/",
         base_dir="/", work_dir=str(tmp_path),
     )  # fmt: skip

@@ -14,8 +14,9 @@ from typing import Any
 import dlt
 import pytest
 from dlt.extract import DltSource
+from job_fixture import job_with
 
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.context import isolation
 from nilus.runtime.source import call, class_finder
 
@@ -69,7 +70,7 @@ class Repository:
         strategy: str = "replace",
         **spec: Any,
     ) -> DltSource:
-        job = Job(
+        job = job_with(
             run=Run(
                 state_key="k",
                 dag_id="d",

@@ -16,13 +16,14 @@ from itertools import count
 import dlt
 import duckdb
 from dlt.common.versioned_state import compress_state
+from job_fixture import job_with
 
 from airflow_provider_nilus.state.record import Directive, Record
 from airflow_provider_nilus.state.record_session import RecordSession
 from airflow_provider_nilus.task import states as task_states
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.events import Adopted, Loaded
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.sql_dataset import SqlDataset
 from nilus.runtime.recovery import settle
 from nilus.runtime.recovery.journal import Journal
@@ -215,7 +216,7 @@ class StateWorld:
         self.clock.tick()
 
     def _job(self, run_id, begun, on_rerun):
-        return Job(
+        return job_with(
             run=Run(
                 state_key=KEY,
                 dag_id="d",
@@ -232,7 +233,7 @@ class StateWorld:
             checkout="",
             base_dir="",
             work_dir="",
-            state=begun.base.state,
+            sources=begun.base.state,
             known_load_ids=list(begun.known),
             replaces=list(begun.replaces),
             removes_after=begun.removes_after,

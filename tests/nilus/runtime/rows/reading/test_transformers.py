@@ -12,6 +12,7 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import StateInjectableContext
 from dlt.extract.exceptions import PipeException
+from job_fixture import job_with
 
 from nilus.errors import SourceError
 from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
@@ -25,7 +26,7 @@ WINDOW = Reading("windowed", START, END, reads_state=False, keeps_state=False)
 
 
 def _job(tmp_path: Path, strategy: str) -> Job:
-    return Job(
+    return job_with(
         run=Run(
             state_key="k",
             dag_id="d",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from file_lake import FileLake
+from job_fixture import change_job
 from run_fixture import Outcome, PipelineRunner
 
 from nilus.protocol.job import SinkSpec
@@ -34,7 +34,7 @@ class FolderRun:
         """Run a source that is called `Shop` once; options go where they belong by their names."""
         sink = {"strategy": "append"} | {name: options.pop(name) for name in _SINK if name in options}
         spec = SinkSpec(address=self.lake.address, display_address="the lake", dataset=self.lake.dataset, **sink)
-        return self.runner.run(replace(self.runner.job(code, spec, **options), batching=self.batching))
+        return self.runner.run(change_job(self.runner.job(code, spec, **options), batching=self.batching))
 
     def paths(self, table: str) -> list[Path]:
         """Return the files of a table, in the order in which they were begun."""

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from file_lake import FileLake
+from job_fixture import job_with
 
 from airflow_provider_nilus.child.process import ChildProcess
 from airflow_provider_nilus.task.child_environment import child_environ
 from nilus.protocol.events import Loaded
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 
 _HEADER = "import nilus\nfrom nilus import CustomSource\n"
 _SINK = ("strategy", "full_refresh", "loader_file_size", "loader_file_format", "credentials", "dataset")
@@ -62,7 +63,7 @@ class Runner:
         sink |= {name: options.pop(name) for name in _SINK if name in options}
         source = {name: options.pop(name) for name in _SOURCE if name in options}
         address = options.pop("address", self.lake.address)
-        job = Job(
+        job = job_with(
             run=Run(
                 state_key=options.pop("state_key", "shop.load"),
                 dag_id="shop",
@@ -79,7 +80,7 @@ class Runner:
             checkout=str(checkout),
             base_dir=str(checkout),
             work_dir=str(work_dir),
-            state=options.pop("state", self.state),
+            sources=options.pop("state", self.state),
             known_load_ids=list(self.known),
             **options,
         )

@@ -6,9 +6,10 @@ import base64
 import json
 
 import pytest
+from job_fixture import job_with
 
 from nilus.errors import DestinationError
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.files.sink import FilesystemSink
@@ -36,7 +37,7 @@ def alone(tmp_path):
         state_key="k", dag_id="d", task_id="t", map_index=-1, run_id="r", run_type="manual", try_number=1,
         repository="https://example.org/r", commit="c" * 40,
     )  # fmt: skip
-    job = Job(
+    job = job_with(
         run=run, source=SourceSpec(address="custom://S", table="t"),
         sink=SinkSpec(address="", display_address="", dataset="raw"), checkout="/", base_dir="/",
         work_dir=str(tmp_path),
@@ -79,7 +80,7 @@ def test_parameters_of_the_address_win_over_the_connection_s():
     assert config.credentials.aws_access_key_id == "AKIA2"
     assert config.credentials.aws_secret_access_key == "an/other"
     assert config.credentials.region_name == "us-east-1"
-    assert set(target.secrets) == {"an/other", "s3cret"}
+    assert set(target.secrets) == {"an/other", "an%2Fother", "s3cret"}
     assert target.table_format == "delta"
 
 

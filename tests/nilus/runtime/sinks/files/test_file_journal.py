@@ -9,8 +9,9 @@ from pathlib import Path
 
 import dlt
 import pytest
+from job_fixture import job_with
 
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.context import config_values, isolation
 from nilus.runtime.engine.pipeline_state import pipeline_name
 from nilus.runtime.rows.reading.decision import Reading
@@ -42,7 +43,7 @@ def pipeline_of(tmp_path):
             )
             work_dir = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
             work_dir.mkdir()
-            job = Job(
+            job = job_with(
                 run=run_of(key=key), source=SourceSpec(address="custom://S", table="t"), sink=spec, checkout="/",
                 base_dir="/", work_dir=str(work_dir),
             )  # fmt: skip

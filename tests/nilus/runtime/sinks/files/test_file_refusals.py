@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import dlt
 import pytest
+from job_fixture import job_with
 
 from nilus.errors import DestinationError, WorkflowError
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime import support
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.sinks.files.sink import FilesystemSink
@@ -22,7 +23,7 @@ def job_of(**options):
         state_key="k", dag_id="d", task_id="t", map_index=-1, run_id="r", run_type="manual", try_number=1,
         repository="", commit="c",
     )  # fmt: skip
-    return Job(
+    return job_with(
         run=run, source=SourceSpec(address="custom://S", table="t"),
         sink=SinkSpec(address="file:///lake", display_address="", dataset="raw"), checkout="/", base_dir="/",
         work_dir="/", **options,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from child_run import child_run
+from job_fixture import change_job
 
 from nilus.errors import NilusError, SourceError, WorkflowError
 from nilus.runtime.engine.context import config_values
@@ -110,11 +110,11 @@ def test_the_naming_convention_reaches_dlt_only_if_the_author_of_the_dag_gave_it
 ):
     job = run_types.job(shop({"id": 1}), duckdb.spec())
     assert "schema" not in config_values(job, {name: value})
-    assert config_values(replace(job, env_names=[name]), {name: value}).get("schema") == schema
+    assert config_values(change_job(job, env_names=[name]), {name: value}).get("schema") == schema
 
 
 def test_an_unknown_naming_convention_is_refused_with_the_nearest(run_types, duckdb):
-    job = replace(run_types.job(shop({"id": 1}), duckdb.spec()), env_names=["SCHEMA_NAMING"])
+    job = change_job(run_types.job(shop({"id": 1}), duckdb.spec()), env_names=["SCHEMA_NAMING"])
     with pytest.raises(WorkflowError, match="names no naming convention, did you mean snake_case"):
         config_values(job, {"SCHEMA_NAMING": "snakecase"})
 
