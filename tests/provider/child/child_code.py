@@ -95,8 +95,8 @@ time.sleep(600)
 
 def _daemon(job: Job) -> None:
     """Start what leaves its session, its parents, its descriptors and its environment."""
-    subprocess.run([sys.executable, "-c", DAEMON], env={}, cwd=job.work_dir, check=True)
-    while not Path(job.work_dir, "daemon").exists():
+    subprocess.run([sys.executable, "-c", DAEMON], env={}, cwd=job.place.work_dir, check=True)
+    while not Path(job.place.work_dir, "daemon").exists():
         time.sleep(0.01)
 
 
