@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from nilus.errors import DestinationError, NilusError, SourceError
-from nilus.runtime.engine import endings
+from nilus.runtime.engine import destination_remedies, endings
 from nilus.runtime.engine.internals.tracebacks import table_being_written, was_writing_state
 from nilus.values.secret_texts import blank, cut
 
@@ -237,7 +236,7 @@ def _destination_error(error: BaseException, where: Where) -> DestinationError:
         f"{what}: {said}",
         expected=f"every load job to reach {where.destination}" if job else f"a load into {where.destination}",
         found=found,
-        remedy=_remedy(retryable=retryable, is_job=job is not None),
+        remedy=destination_remedies.remedy(said, retryable=retryable, is_job=job is not None),
         retryable=retryable,
     )
 
@@ -262,17 +261,9 @@ def _said_by_destination(errors: list[BaseException]) -> str:
 
 
 def _can_retry(errors: list[BaseException], said: str, refusals: Sequence[str]) -> bool:
-    if any(re.search(refusal, said, re.IGNORECASE) for refusal in refusals):
+    if any(isinstance(inner, TerminalException | ConfigurationException) for inner in errors):
         return False
-    return not any(isinstance(inner, TerminalException | ConfigurationException) for inner in errors)
-
-
-def _remedy(*, retryable: bool, is_job: bool) -> str:
-    if not retryable:
-        return "see the message, it is the destination's own: another try meets the same"
-    if is_job:
-        return "see the message, it is the destination's own; the job was tried several times"
-    return "check that the destination is up and can be reached from this worker; the task may be tried again"
+    return destination_remedies.can_retry(said, refusals)
 
 
 def _without_secrets(error: NilusError, secrets: Sequence[str]) -> NilusError:
