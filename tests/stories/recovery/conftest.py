@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 from file_lake import FileLake
+from forked_child import ForkedChild
 from job_fixture import change_job, job_with
 from kill_table import KILLED
 from lake_reader import LakeReader
@@ -186,7 +187,7 @@ class World:
 
     def _child(
         self, job: Job, turn: RecordSession, rows: int, kill_at: str | None, kill_after: float | None
-    ) -> ChildProcess:
+    ) -> ChildProcess | ForkedChild:
         environ = {
             **child_environ(os.environ, {}),
             **self.environ,
@@ -200,13 +201,20 @@ class World:
         if kill_at or kill_after is not None:
             # What is killed leaves no measurement, and measuring takes time.
             environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+        def on_event(event: Any) -> None:
+            if isinstance(event, Adopted):
+                turn.adopt(event)
+
+        if self.environment == Environment() and "NILUS_KILL_WHO" not in environ:
+            return ForkedChild(job, environ, "kill_points:run", on_event, self._answer)
         return ChildProcess(
             job,
             environ=self.environment.variables(environ),
             python=self.environment.python,
             program=self.environment.program,
             logger=logging.getLogger("recovery"),
-            on_event=lambda event: turn.adopt(event) if isinstance(event, Adopted) else None,
+            on_event=on_event,
             answer=self._answer,
             extra_args=["--entry", "kill_points:run"],
         )
