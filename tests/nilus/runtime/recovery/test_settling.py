@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
+from job_fixture import job_with
 from memory_rows import MemoryRows
 
 from nilus.errors import StateConflict
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.recovery import settle
 from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.rows.reading.decision import Reading
@@ -93,13 +94,10 @@ def job_of(run_id="b", *, map_index=-1, try_number=1, **arguments):
         repository="",
         commit="c",
     )
-    return Job(
+    return job_with(
         run=run,
         source=SourceSpec(address="custom://S", table="t"),
         sink=SinkSpec(address="", display_address="", dataset="raw"),
-        checkout="",
-        base_dir="",
-        work_dir="",
         **arguments,
     )
 
