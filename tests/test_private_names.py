@@ -34,7 +34,7 @@ def test_every_exception_is_still_needed() -> None:
         ("import dlt\n\nx = dlt.current._state", "_state"),
         ("from dlt import Base\n\nclass A(Base):\n    def f(self):\n        return self._client", "_client"),
         ("from dlt import Base\n\nclass A(Base):\n    def f(self):\n        return super()._run()", "_run"),
-        ("class A:\n    _pipe = 1\n\ndef f(resource):\n    return resource._pipe", "_pipe"),
+        ("import dlt\n\nclass A:\n    _pipe = 1\n\ndef f(resource):\n    return resource._pipe", "_pipe"),
         ("import dlt\n\nsetattr(dlt.thing, '_hook', 1)", "_hook"),
     ],
 )
@@ -51,6 +51,7 @@ def test_a_private_name_is_seen(source: str, name: str) -> None:
         "import os\n\nos._exit(1)",
         "from jinja2 import Compiler\n\nclass A(Compiler):\n    def f(self):\n        return self._x",
         "class A:\n    def __init__(self):\n        self._x = 1\n\n    def f(self):\n        return self._x",
+        "class A:\n    _x = 1\n\n    def __eq__(self, other):\n        return self._x == other._x",
         "x.__class__",
     ],
 )

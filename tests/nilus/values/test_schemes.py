@@ -38,6 +38,14 @@ def test_all_readers_of_the_table_know_a_scheme(name):
     assert (name in STORES) is (scheme.kind is Kind.FILES)
 
 
+@pytest.mark.parametrize("name", SCHEMES)
+def test_the_pages_name_a_scheme_and_its_extra(name):
+    sinks, deployment = ((PROJECT / "docs" / page).read_text() for page in ("sinks.md", "deployment.md"))
+    # Users name a lakehouse by the id of its connection.
+    assert SCHEMES[name].kind is Kind.LAKEHOUSE or f"{name}://" in sinks
+    assert SCHEMES[name].extra is None or f"`{SCHEMES[name].extra}`" in deployment
+
+
 def test_the_extras_of_table_formats_exist():
     assert set(TABLE_FORMAT_EXTRAS.values()) <= EXTRAS.keys()
 

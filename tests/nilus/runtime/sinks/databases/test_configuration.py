@@ -18,6 +18,7 @@ from nilus.runtime.engine.context import isolation
 from nilus.runtime.recovery.no_journal import NoRows
 from nilus.runtime.sinks import sink
 from nilus.runtime.sinks.connecting import CONFIGURATION, job_client
+from nilus.values.schemes import SCHEMES, Kind
 
 ODBC = "driver=ODBC+Driver+18+for+SQL+Server"
 
@@ -207,6 +208,11 @@ WHOLE = {
     "synapse": f"synapse://u:p@h/db?{ODBC}",
     "motherduck": "motherduck://db?token=t",
 }
+
+
+def test_every_warehouse_has_a_whole_address_here():
+    warehouses = {scheme.sink for scheme in SCHEMES.values() if scheme.kind is Kind.WAREHOUSE}
+    assert {SCHEMES[name].sink for name in WHOLE} == warehouses
 
 
 @pytest.mark.parametrize("name", WHOLE)
