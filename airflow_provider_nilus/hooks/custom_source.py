@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +18,7 @@ from airflow_provider_nilus.task.run import RunOptions as RunOptions
 from airflow_provider_nilus.task.run import TaskRun as TaskRun
 from airflow_provider_nilus.task.secrets import hide, of_workflow, redact_text
 from airflow_provider_nilus.task.sink_access import SinkAccess
+from airflow_provider_nilus.task.work_folder import work_folder
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.child.process import ChildProcess
@@ -119,7 +117,7 @@ class NilusHook(BaseHook):
             loaded: Loaded | None = None
             with self.prepare(base_dir, checkout, workflow=workflow, options=options) as environment:
                 while loaded is None:
-                    with self._work_dir() as work_dir:
+                    with work_folder() as work_dir:
                         job = self._job(
                             workflow,
                             task_run,
@@ -261,14 +259,6 @@ class NilusHook(BaseHook):
 
         root = deployment_settings().package_store
         return PackageStore(root, task_run.state_key) if root else None
-
-    @contextlib.contextmanager
-    def _work_dir(self) -> Iterator[Path]:
-        path = Path(tempfile.mkdtemp(prefix="nilus-"))
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
 
     def _job(
         self,

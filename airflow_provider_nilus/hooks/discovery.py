@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from airflow_provider_nilus.hooks.custom_source import NilusHook, RunOptions, TaskRun
 from airflow_provider_nilus.reporting.run_report import Outcome
 from airflow_provider_nilus.task.secrets import hide, of_workflow
+from airflow_provider_nilus.task.work_folder import work_folder
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.state.record import Record
@@ -57,7 +58,7 @@ class DiscoveryHook(NilusHook):
             base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
             with (
                 self.prepare(base_dir, checkout, workflow=workflow, options=options) as environment,
-                self._work_dir() as work_dir,
+                work_folder() as work_dir,
             ):
                 job = self._job(
                     workflow,

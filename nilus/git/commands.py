@@ -152,6 +152,13 @@ class Git:
         output = self._run(arguments, folder, "list the files of")
         return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
+    def size(self, folder: Path, commit: str) -> int:
+        """Return the bytes of all files of a commit, as they would be written; of blobs that are there."""
+        arguments = ["ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit]
+        entries = self._run(arguments, folder, "list the files of").split(b"\0")[:-1]
+        sizes = (entry.partition(b"\t")[0].rpartition(b" ")[2] for entry in entries)
+        return sum(int(size) for size in sizes if size.isdigit())
+
     def file_content(self, folder: Path, commit: str, path: str) -> bytes | None:
         """Return what a file of a commit holds, or None if the commit has no such file."""
         # `cat-file` knows no --end-of-options before 2.43; what begins with a commit's hash is no option.

@@ -14,6 +14,8 @@ _BRANCHES = "refs/heads/"
 _TAGS = "refs/tags/"
 _PEELED = "^{}"
 _MAX_LENGTH = 1024
+_COMPARED = 1_000
+_COMPARED_LENGTH = 200
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.IGNORECASE | re.ASCII)
 _SHORT = re.compile(r"[0-9a-f]{4,63}", re.IGNORECASE | re.ASCII)
 # git help check-ref-format
@@ -122,8 +124,9 @@ def unknown_ref(ref: str, server_refs: Iterable[str], repository: str) -> Reposi
             found=f"these names: {_some(names)}",
             remedy="Name a branch or a tag with --ref, or set the default branch at the server.",
         )
-    near = difflib.get_close_matches(ref.rpartition("/")[2], names, n=5, cutoff=0.5)
-    near += [name for name in difflib.get_close_matches(ref, names, n=5, cutoff=0.5) if name not in near]
+    likely = _likely(ref, names)
+    near = difflib.get_close_matches(ref.rpartition("/")[2], likely, n=5, cutoff=0.5)
+    near += [name for name in difflib.get_close_matches(ref, likely, n=5, cutoff=0.5) if name not in near]
     remedy = "Correct the name, or push it."
     if _SHORT.fullmatch(ref):
         remedy = "If it is an abbreviated commit, write all of its 40 digits: servers find none by a part of them."
@@ -133,6 +136,13 @@ def unknown_ref(ref: str, server_refs: Iterable[str], repository: str) -> Reposi
         found=f"near it: {_some(near)}" if near else f"these names: {_some(names)}",
         remedy=remedy,
     )
+
+
+def _likely(ref: str, names: list[str]) -> list[str]:
+    """Return the names that are worth a comparison, which is slow: those that begin alike before all others."""
+    start = ref.rpartition("/")[2][:1].casefold()
+    alike = [name for name in names if name.rpartition("/")[2][:1].casefold() == start]
+    return [name[:_COMPARED_LENGTH] for name in (*alike[:_COMPARED], *names[: _COMPARED - len(alike[:_COMPARED])])]
 
 
 def _short_name(name: str) -> str:

@@ -25,6 +25,7 @@ _log = logging.getLogger("nilus.repository")
 MODES = ("off", "shallow", "recursive")
 _DEEPEST = 10
 _HARMLESS_UPDATES = ("checkout", "rebase", "merge", "none")
+_MOST_ENTRIES = 2_000
 
 
 def materialise(git: Git, folder: Path, *, recursive: bool, depth: int) -> None:
@@ -110,6 +111,8 @@ def _check(git: Git, folder: Path, base: RepositoryUrl) -> list[_Submodule]:
     entries = git.read_gitmodules(folder)
     if entries is None:
         raise _submodule_error(git, "a text that git cannot read")
+    if len(entries) > _MOST_ENTRIES:
+        raise _submodule_error(git, f"{len(entries)} entries, of {_MOST_ENTRIES} at most")
     options: dict[str, dict[str, str]] = {}
     for key, value in entries:
         section, _, rest = key.partition(".")

@@ -23,6 +23,9 @@ _LFS = re.compile(rb"\bfilter=lfs\b")
 _FILTER = re.compile(r"blob:none|blob:limit=[0-9]+[kmg]?|tree:[0-9]+", re.ASCII)
 _ALL = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 
+MOST_BYTES = 1 << 30
+"""Bytes of all files of a commit that is checked out whole."""
+
 _Attempt: TypeAlias = tuple[tuple[str, ...], int]
 
 
@@ -105,6 +108,8 @@ def materialise(git: Git, wanted: WorkTreeRequest, folder: Path) -> None:
         signatures.verify(git, folder, wanted.commit, wanted.trusted_keys)
     paths = git.paths(folder, wanted.commit)
     _refuse_long_paths(paths, wanted.commit)
+    if not (wanted.sparse_checkout_file or wanted.filter_spec):  # else not all is written, or not all is there
+        _refuse_large(git.size(folder, wanted.commit), wanted.commit)
     if wanted.sparse_checkout_file:
         _list_sparse_paths(git, wanted, wanted.sparse_checkout_file, folder)
     git.check_out(folder, wanted.commit, sparse=bool(wanted.sparse_checkout_file))
@@ -163,6 +168,18 @@ def _refuse_long_paths(paths: list[str], commit: str) -> None:
                 found=f"{len(os.fsencode(path))} bytes: {cut(path, 80)!r}",
                 remedy="Shorten it in the repository.",
             )
+
+
+def _refuse_large(size: int, commit: str) -> None:
+    """Refuse a commit before it is written: a pack of some kilobytes can hold any number of bytes."""
+    if size > MOST_BYTES:
+        raise RepositoryError(
+            f"The commit {commit} is too large to be checked out.",
+            expected=f"{MOST_BYTES >> 20} MiB of files at most",
+            found=f"{size >> 20} MiB",
+            remedy="Take data out of the repository; or list what the source needs in a file of the repository, and "
+            "name that by --sparse-checkout-file.",
+        )
 
 
 def _list_sparse_paths(git: Git, wanted: WorkTreeRequest, path: str, folder: Path) -> None:

@@ -67,15 +67,21 @@ _KEYS_OF_DATA = frozenset(
 _NO_SECRETS = ("_path", "_file", "_id", "_name", "_provider", "_permissions", "_hours")
 _ENCODED_LEVELS = 8
 _SHOWN_LENGTH = 80
+_LONGEST_ADDRESS = 8_192
 
 
 def redact_address(address: str) -> str:
     """Return `address` with everything that can be a secret replaced by `***`; fit for logs. Never raises.
 
     Hidden are the user info of the address and of every address nested in it, raw or percent-encoded, and the
-    values of parameters whose name looks secret. The rest is returned as it was written.
+    values of parameters whose name looks secret. The rest is returned as it was written; of a text that is too long to
+    be an address nothing but the scheme.
     """
-    return _redact(str(address), _ENCODED_LEVELS)
+    text = str(address)
+    if len(text) > _LONGEST_ADDRESS:
+        start = _SCHEME.match(text)
+        return f"{start.group() if start else ''}{HIDDEN}"
+    return _redact(text, _ENCODED_LEVELS)
 
 
 def looks_secret(key: str) -> bool:

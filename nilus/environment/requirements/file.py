@@ -26,6 +26,9 @@ FILE_NAME = "requirements.txt"
 
 _HASH = re.compile(r"(sha256|sha384|sha512):[0-9a-f]+")
 _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
+_LONG_NUMBER = re.compile(r"[0-9]{201}")  # Python refuses to read 4,301; a hash has 128 at most
+_MOST_FILES = 200
+_MOST_PROBLEMS = 100
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class _Reader:
     constraints: list[RequirementLine] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     problems: list[tuple[Origin, LineError]] = field(default_factory=list)
+    files: int = 0
 
     def name_of(self, path: Path) -> str:
         """Return a file's path in the repository; links in its last part are left as they are."""
@@ -129,6 +133,9 @@ class _Reader:
         Raises:
             Refused: it may not.
         """
+        self.files += 1
+        if self.files > _MOST_FILES:
+            raise LineError(f"more than {_MOST_FILES} files that are included", "Include each file once.")
         real = Path(os.path.realpath(path))
         if not real.is_relative_to(self.root):
             raise LineError("a file that is not in the repository", "Keep all requirements in the repository.")
@@ -143,6 +150,10 @@ class _Reader:
                 self.problems.append((origin, refused))
 
     def _line(self, origin: Origin, text: str, chain: tuple[Path, ...], into: list[RequirementLine]) -> None:
+        if len(self.problems) >= _MOST_PROBLEMS:
+            return
+        if _LONG_NUMBER.search(text):
+            raise LineError("a number of more than 200 digits", "Correct the version.")
         variable = _VARIABLE.search(text)
         if variable:
             raise LineError(f"the variable {variable.group()}", "Write out what is meant: variables are not filled in.")

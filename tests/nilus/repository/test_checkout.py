@@ -422,3 +422,19 @@ def test_the_example_in_the_documentation_runs(
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == f"{origin.head} refs/heads/main"
     assert shown[1].endswith("/checkout/folder")
+
+
+def test_a_commit_whose_small_pack_is_a_large_checkout_is_refused_before_it_is_written(
+    origin: GitRepository, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nilus.repository import work_tree
+
+    origin.commit({f"{number}.bin": "0" * 300_000 for number in range(10)})
+    with checkout(origin.url, settings=settings) as whole:
+        assert len(list(whole.path.glob("*.bin"))) == 10
+    monkeypatch.setattr(work_tree, "MOST_BYTES", 2_000_000)
+    origin.commit({"more.bin": "1" * 300_000})
+    with pytest.raises(RepositoryError, match="is too large to be checked out") as caught:
+        checkout(origin.url, settings=settings)
+    assert not caught.value.retryable
+    assert not list(settings.cache_dir.rglob("more.bin"))

@@ -273,3 +273,12 @@ def test_a_repository_without_submodules_is_the_same_with_them_asked_for(
     origin: GitRepository, get: Get, read_files: Read
 ) -> None:
     assert read_files(get(origin.url, submodules="recursive").path) == read_files(get(origin.url).path)
+
+
+def test_tens_of_thousands_of_entries_are_refused_as_what_they_are(origin: GitRepository, get: Get) -> None:
+    entry = '[submodule "m{0}"]\n\tpath = m{0}\n\turl = ../m{0}.git\n'
+    origin.commit({".gitmodules": "".join(map(entry.format, range(20_000)))})
+    with pytest.raises(RepositoryError, match=r"The file \.gitmodules of") as caught:
+        get(origin.url, submodules="shallow")
+    assert caught.value.found == "40000 entries, of 2000 at most"
+    assert not caught.value.retryable
