@@ -89,7 +89,7 @@ def load_packages(
         tokens = journal.enter(run.job.run, run.what, load_ids, source=source or run.code, session=lock.session)
         if run.what.keeps_state or run.what.kind == "windowed":
             settle.confirm(run.job, run.what, settlement, load_ids, journal, run.channel)
-        held.enter_context(fence.writing(load_id, tokens[load_id], lock.held))
+        held.enter_context(fence.writing(load_id, run.job.run.state_key, tokens[load_id], lock.held))
         for attempt in range(1, _LOAD_ATTEMPTS + 1):
             try:
                 stored_schema.make_missing_tables(run.pipeline, tables)

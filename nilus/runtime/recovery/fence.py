@@ -23,11 +23,13 @@ class Fence:
 
     Attributes:
         load_id: the load's id.
+        state_key: whose it is.
         token: what its row of the journal says in `fence`; a load that was entered anew has another.
         holds: tells, through a SQL client, whether the locks that the load needs are still held.
     """
 
     load_id: str
+    state_key: str
     token: str
     holds: Callable[[Any], bool]
 
@@ -84,15 +86,16 @@ _writing: list[Fence] = []
 
 
 @contextmanager
-def writing(load_id: str, token: str, holds: Callable[[Any], bool]) -> Iterator[Fence]:
+def writing(load_id: str, state_key: str, token: str, holds: Callable[[Any], bool]) -> Iterator[Fence]:
     """Let the sinks' clients look at the load's row before they change anything, for the time of the block.
 
     Args:
         load_id: of the load.
+        state_key: whose it is.
         token: its fence.
         holds: tells whether the locks it needs are still held.
     """
-    fence = Fence(load_id, token, holds)
+    fence = Fence(load_id, state_key, token, holds)
     _writing.append(fence)
     try:
         yield fence

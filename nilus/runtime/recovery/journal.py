@@ -156,8 +156,11 @@ class Rows(Protocol):
     def state(self, load_id: str) -> str | None:
         """Return the state that a load carried, as dlt stores it; None if it carried none."""
 
-    def sweep_again(self, state_key: str) -> None:
-        """Remove what processes that lost their loads wrote after that, where the sink cannot refuse it."""
+    def sweep_again(self, state_key: str, kept: Collection[str]) -> None:
+        """Remove what processes that lost their loads wrote after that, where the sink cannot refuse it.
+
+        Called after `open_entries`, which may have found whose.
+        """
 
 
 class Journal:
@@ -237,9 +240,9 @@ class Journal:
             self.rows.mark(load_id, datetime.now(UTC))
         return removed
 
-    def sweep_again(self, state_key: str) -> None:
+    def sweep_again(self, state_key: str, *, kept: Collection[str] = ()) -> None:
         """Remove what processes that lost loads of the key wrote after that, where the sink cannot refuse it."""
-        self.rows.sweep_again(state_key)
+        self.rows.sweep_again(state_key, kept)
 
     def count(self, load_id: str) -> dict[str, int]:
         """Return how many rows of a load are in each table; dlt's own tables are left out."""

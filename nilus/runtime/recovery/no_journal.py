@@ -56,7 +56,7 @@ class NoRows:
         """See `Rows`."""
         return None
 
-    def sweep_again(self, state_key: str) -> None:
+    def sweep_again(self, state_key: str, kept: Collection[str]) -> None:
         """See `Rows`."""
 
 

@@ -57,13 +57,14 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         StateConflict: another run of the key is loading.
         StateError: the destination holds more than a crash of one run can explain.
     """
-    journal.sweep_again(job.run.state_key)
     if not reading.keeps_state:
         _refuse_cursor_key(job, reading)
         _settle_stateless(job, reading, journal, channel, kept)
+        journal.sweep_again(job.run.state_key, kept=kept)
         return Settlement(state={}, known=frozenset())
     known = frozenset(job.state.known_load_ids)
     journaled = _finish_dead_loads(job, journal, channel, kept)
+    journal.sweep_again(job.run.state_key, kept=kept)
     _refuse_window_key(job, reading, journaled)
     landed = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
     decision = adoption.decide(job, landed, channel)

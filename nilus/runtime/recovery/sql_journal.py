@@ -148,7 +148,7 @@ class SqlRows:
             )
         return str(rows[0][0]) if rows else None
 
-    def sweep_again(self, state_key: str) -> None:
+    def sweep_again(self, state_key: str, kept: Collection[str]) -> None:
         """See `Rows`. Nothing: the sink refuses it."""
 
     def is_taken_session(self, session: str) -> bool:

@@ -14,11 +14,21 @@ import pytest
 from nilus.errors import NilusError, StateConflict
 
 POINTS = ("after_journal", "first_job_begins", "first_job_done", "second_job_done", "before_complete")
-ALWAYS = (("postgres", "first_job_done"), ("mariadb", "second_job_done"))
+SINKS = {
+    "postgres": POINTS,
+    "mariadb": POINTS,
+    "files": ("after_journal", "first_job_done", "before_complete"),
+    "lakehouse": ("after_journal", "files_written", "first_table_committed", "before_complete"),
+}
+ALWAYS = (
+    ("postgres", "first_job_done"),
+    ("mariadb", "second_job_done"),
+    ("files", "first_job_done"),
+)
 MATRIX = [
     pytest.param(sink, point, marks=[] if (sink, point) in ALWAYS else [pytest.mark.soak])
-    for sink in ("postgres", "mariadb")
-    for point in POINTS
+    for sink, points in SINKS.items()
+    for point in points
 ]
 
 

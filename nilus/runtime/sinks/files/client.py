@@ -24,9 +24,12 @@ from dlt.common.json import json as dlt_json
 from dlt.common.schema.utils import get_write_disposition
 from dlt.common.storages.load_package import ParsedLoadJobFileName, load_package_state
 from dlt.destinations.impl.filesystem.factory import filesystem
-from dlt.destinations.impl.filesystem.filesystem import FilesystemClient, FilesystemLoadJob
+from dlt.destinations.impl.filesystem.filesystem import DeltaLoadFilesystemJob, FilesystemClient, FilesystemLoadJob
 
 from nilus.errors import DestinationError
+from nilus.runtime.recovery.fence import LoadStopped
+from nilus.runtime.sinks.files import fence, rows
+from nilus.runtime.sinks.files.file_names import load_of
 
 _REPLACES: Final = "replaces.json"
 _DELTA_LOG: Final = "_delta_log"
@@ -56,8 +59,17 @@ class FileLoadJob(FilesystemLoadJob):
     def run(self) -> None:
         """Called by dlt, in one of its threads."""
         client: FilesClient = self._job_client  # type: ignore[assignment]
+        fence.check(client)
         place = self.make_remote_path()
         held = self._is_held()
+        self._bring(client, place, held=held)
+        try:
+            fence.check(client)
+        except LoadStopped:
+            client.delete_file(client.staged_path(self._load_id, place) if held else place)
+            raise
+
+    def _bring(self, client: FilesClient, place: str, *, held: bool) -> None:
         if not held and not client.is_local_filesystem:
             client.fs_client.put_file(self._file_path, place)
             return
@@ -72,6 +84,22 @@ class FileLoadJob(FilesystemLoadJob):
             return True
         dropped = load_package_state()["state"].get("dropped_tables", [])
         return any(table["name"] == self.load_table_name for table in dropped)
+
+
+class DeltaLoadJob(DeltaLoadFilesystemJob):
+    """Adds the files of a table to a Delta table. A subclass: `_job_client` and `_load_id` are dlt's."""
+
+    def run(self) -> None:
+        """Called by dlt, in one of its threads."""
+        client: FilesClient = self._job_client  # type: ignore[assignment]
+        fence.check(client)
+        super().run()
+        try:
+            fence.check(client)
+        except LoadStopped:
+            if self._load_table["write_disposition"] == "append":
+                rows.remove(client, self.load_table_name, self._load_id)
+            raise
 
 
 class FilesClient(FilesystemClient):
@@ -161,11 +189,17 @@ class FilesClient(FilesystemClient):
     def get_load_job_class(self, table: PreparedTableSchema, file_path: str) -> type[LoadJob]:
         """Return the class of the job that loads a file."""
         job = super().get_load_job_class(table, file_path)
-        return FileLoadJob if job is FilesystemLoadJob else job
+        ours: dict[type[LoadJob], type[LoadJob]] = {
+            FilesystemLoadJob: FileLoadJob,
+            DeltaLoadFilesystemJob: DeltaLoadJob,
+        }
+        return ours.get(job, job)
 
     def complete_load(self, load_id: str) -> None:
         """Enter the load in `_dlt_loads`, then let its held files take the places of the old ones."""
+        fence.check(self)
         super().complete_load(load_id)
+        fence.check_complete(self)
         self.finish(load_id)
 
     def finish(self, load_id: str, *, late: bool = False) -> None:
@@ -309,11 +343,6 @@ class FilesClient(FilesystemClient):
         path = self.pathlib.join(self.staged_folder(load_package_state()["load_id"]), _REPLACES)
         noted = json.loads(self.fs_client.read_text(path))["tables"] if self.fs_client.exists(path) else []
         self.write_document(path, {"tables": sorted({*noted, *tables})})
-
-
-def load_of(path: str) -> str:
-    """Return the id of the load that a file of a table came with: `<load id>.<file id>.<extension>`."""
-    return ".".join(posixpath.basename(path).split(".")[:2])
 
 
 def _is_newer(one: str, other: str) -> bool:

@@ -8,9 +8,10 @@ other. A folder holds the entries of one state key: looking costs a listing of i
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dlt import Pipeline
@@ -19,9 +20,14 @@ from nilus.runtime.engine import pipeline_state
 from nilus.runtime.recovery.journal import TABLE, Row
 from nilus.runtime.sinks.files import rows as file_rows
 from nilus.runtime.sinks.files.client import FilesClient
+from nilus.runtime.sinks.files.fence import SUFFIX, entry_path
 
-_SUFFIX = ".json"
+log = logging.getLogger("nilus")
+
 _SEPARATOR = "__"
+_LOOKED_AT_AGAIN = timedelta(days=1)
+"""How long after a sweep a load is looked at again: far longer than Airflow lets a lost worker pass for alive, and so
+short that few loads are."""
 
 
 class FileRows:
@@ -33,6 +39,8 @@ class FileRows:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._incomplete: set[str] = set()
+        self._swept: list[Row] = []
 
     def insert(self, rows: list[Row]) -> None:
         """See `Rows`."""
@@ -40,7 +48,7 @@ class FileRows:
             client.initialize_storage()
             for row in rows:
                 folder = pipeline_state.pipeline_name(row["state_key"])
-                client.write_document(_path(client, folder, row["load_id"]), row)
+                client.write_document(entry_path(client, folder, row["load_id"]), row)
 
     def open_entries(self, state_key: str, newer_than: str | None) -> list[tuple[Row, bool]]:
         """See `Rows`."""
@@ -55,6 +63,7 @@ class FileRows:
                 if load_id not in landed or newer_than is None or float(load_id) > float(newer_than)
             ]
             rows = _entries(client, state_key, wanted)
+        self._swept = [row for row in rows if row["swept_at"] is not None]
         return [(row, row["load_id"] in landed) for row in rows if row["swept_at"] is None]
 
     def newest(self, state_key: str) -> float | None:
@@ -73,7 +82,10 @@ class FileRows:
     def has_landed(self, load_id: str) -> bool:
         """See `Rows`."""
         with self._client() as client:
-            return load_id in landed_loads(client)
+            has_landed = load_id in landed_loads(client)
+        if not has_landed:
+            self._incomplete.add(load_id)
+        return has_landed
 
     def delete(self, load_id: str, kept: Collection[str]) -> dict[str, int]:
         """See `Rows`."""
@@ -85,12 +97,15 @@ class FileRows:
             for path in states:
                 client.delete_file(path)
             client.forget(load_id)
+            if load_id in self._incomplete:  # its process may have completed it since that was looked at
+                for path in _completions(client, load_id):
+                    client.delete_file(path)
             counts = {client.schema.state_table_name: len(states), **removed}
         return {table: rows for table, rows in counts.items() if rows}
 
     def mark(self, load_id: str, swept_at: datetime) -> None:
         """See `Rows`."""
-        self._edit(load_id, {"swept_at": swept_at})
+        self._edit(load_id, {"swept_at": swept_at, "was_complete": load_id not in self._incomplete})
 
     def remove(self, load_id: str) -> None:
         """See `Rows`."""
@@ -110,8 +125,14 @@ class FileRows:
             documents = _read(client, _states(client, load_id))
         return str(documents[0]["state"]) if documents else None
 
-    def sweep_again(self, state_key: str) -> None:
-        """See `Rows`."""
+    def sweep_again(self, state_key: str, kept: Collection[str]) -> None:  # noqa: ARG002 - those that were looked at
+        """See `Rows`. Of the loads that `open_entries` found to have been swept incomplete within a day."""
+        since = datetime.now(UTC) - _LOOKED_AT_AGAIN
+        for row in self._swept:
+            if not row.get("was_complete", True) and datetime.fromisoformat(row["swept_at"]) > since:
+                removed = self.delete(row["load_id"], kept)
+                if removed:
+                    log.info("Removed what came of load %s after it was taken over: %s", row["load_id"], removed)
 
     def _edit(self, load_id: str, change: Row) -> None:
         with self._client() as client:
@@ -121,11 +142,11 @@ class FileRows:
 
     def _paths(self, client: FilesClient, load_id: str) -> list[str]:
         """Return where the entry of a load is: with this pipeline's as a rule."""
-        own = _path(client, self._pipeline.pipeline_name, load_id)
+        own = entry_path(client, self._pipeline.pipeline_name, load_id)
         if client.fs_client.exists(own):
             return [own]
         folders = client.names_in(client.pathlib.join(client.dataset_path, TABLE))
-        paths = [_path(client, folder, load_id) for folder in folders]
+        paths = [entry_path(client, folder, load_id) for folder in folders]
         return [path for path in paths if client.fs_client.exists(path)]
 
     @contextmanager
@@ -148,8 +169,14 @@ def landed_loads(client: FilesClient) -> frozenset[str]:
     return frozenset(name.removesuffix(".jsonl").rpartition(_SEPARATOR)[2] for name in names)
 
 
-def _path(client: FilesClient, folder: str, load_id: str) -> str:
-    return str(client.pathlib.join(client.dataset_path, TABLE, folder, f"{load_id}{_SUFFIX}"))
+def _completions(client: FilesClient, load_id: str) -> list[str]:
+    """Return the files that say that a load is complete."""
+    folder = client.pathlib.join(client.dataset_path, client.schema.loads_table_name)
+    return [
+        str(client.pathlib.join(folder, name))
+        for name in client.names_in(folder)
+        if name.removesuffix(".jsonl").rpartition(_SEPARATOR)[2] == load_id
+    ]
 
 
 def _states(client: FilesClient, load_id: str) -> list[str]:
@@ -179,11 +206,11 @@ def _read(client: FilesClient, paths: list[str]) -> list[dict[str, Any]]:
 def _load_ids(client: FilesClient, state_key: str) -> list[str]:
     """Return the ids of the loads of a key that have an entry."""
     names = client.names_in(client.pathlib.join(client.dataset_path, TABLE, pipeline_state.pipeline_name(state_key)))
-    return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+    return [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
 
 
 def _entries(client: FilesClient, state_key: str, load_ids: Collection[str]) -> list[Row]:
     folder = pipeline_state.pipeline_name(state_key)
-    rows = _read(client, [_path(client, folder, load_id) for load_id in load_ids])
+    rows = _read(client, [entry_path(client, folder, load_id) for load_id in load_ids])
     moments = ("started_at", "interval_start", "interval_end")
     return [{**row, **{name: datetime.fromisoformat(row[name]) for name in moments if row[name]}} for row in rows]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 
-from nilus.runtime.sinks.files.client import FilesClient, load_of
+from nilus.runtime.sinks.files.file_names import load_of
+
+if TYPE_CHECKING:
+    from nilus.runtime.sinks.files.client import FilesClient
 
 _LOAD_ID = "_dlt_load_id"
 _CHUNK_BYTES = 1 << 20

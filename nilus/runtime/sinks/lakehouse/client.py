@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from dlt.destinations.utils import verify_schema_merge_disposition, verify_unsup
 
 from nilus.errors import DestinationError
 from nilus.runtime.engine.internals.schemas import internal_prefix
-from nilus.runtime.sinks.lakehouse import load
+from nilus.runtime.sinks.lakehouse import fence, load
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import is_collision, with_retries
 from nilus.runtime.sinks.lakehouse.layout import Layout
@@ -197,7 +198,10 @@ class LakehouseClient(JobClientBase, WithStateSync):
             "inserted_at": datetime.now(UTC),
             "schema_version_hash": self.schema.version_hash,
         }
-        self._ledger(self.schema.loads_table_name).add([{self._name(key): value for key, value in row.items()}])
+        loads = dataclasses.replace(
+            self._ledger(self.schema.loads_table_name), guard=lambda: fence.check(self.lake, self.namespace)
+        )
+        loads.add([{self._name(key): value for key, value in row.items()}])
 
     def get_stored_schema(self, schema_name: str | None = None) -> StorageSchemaInfo | None:
         """See `WithStateSync`."""

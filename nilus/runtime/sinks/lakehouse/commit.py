@@ -50,12 +50,14 @@ class Change:
         rewrite: what becomes of the files that are there; None leaves them all.
         where: only files that may have rows of this kind are looked at; may depend on the table.
         also: anything else that belongs into the same commit.
+        marks: make a snapshot although nothing changes, so that commits on top of the one before are too late.
     """
 
     added: list[DataFile] = field(default_factory=list)
     rewrite: Rewrite | None = None
     where: Callable[[Table], BooleanExpression] | None = None
     also: Callable[[Transaction], None] | None = None
+    marks: bool = False
     _seen: dict[str, list[DataFile] | None] = field(default_factory=dict)
 
     def apply(self, transaction: Transaction, table: Table, summary: Mapping[str, str]) -> None:
@@ -69,7 +71,7 @@ class Change:
                     snapshot.delete_data_file(original)
                 for file in files:
                     snapshot.append_data_file(file)
-        elif files:
+        elif files or self.marks:
             with append_files(transaction, summary) as snapshot:
                 for file in files:
                     snapshot.append_data_file(file)

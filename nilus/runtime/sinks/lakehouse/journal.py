@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ROW_LOAD_ID: Final = "_dlt_load_id"
 _ROW_ID: Final = "_dlt_id"
 _ROOT_ID: Final = "_dlt_root_id"
+_LOADS: Final = "_dlt_loads"
 _INTERNAL: Final = "_dlt_"
 _OF_THE_RUN: Final = (
     "state_key",
@@ -82,24 +83,29 @@ class LakehouseRows:
         yield
 
     def take(self, load_id: str, by: str | None) -> None:
-        """See `Rows`."""
+        """See `Rows`. A row of `_dlt_loads` that is about to be committed comes too late after that."""
         self._edit(load_id, {"taken_by": by})
+        if by is not None and self._lake.table(self._namespace, _LOADS) is not None:
+            self._commit((self._namespace, _LOADS), load_id, Change(marks=True))
 
     def has_landed(self, load_id: str) -> bool:
         """See `Rows`."""
         return load_id in self._landed_ids()
 
     def delete(self, load_id: str, kept: Collection[str]) -> dict[str, int]:
-        """See `Rows`.
+        """See `Rows`. Every table of the source gets a snapshot, also where there was nothing to remove, see `fence`.
 
         Child tables of merged tables are not kept as they are: what the load put into them is removed where the row
         it belongs to is not there.
         """
         removed = {}
         for name, table in self._tables_with_load_id():
-            if name in kept and _ROOT_ID not in table.schema().column_names:
+            is_kept = name in kept and _ROOT_ID not in table.schema().column_names
+            if is_kept and self._is_of_source(name):
+                self._commit(table.name(), load_id, Change(marks=True))
+            if is_kept:
                 continue
-            count = self._remove(table, load_id, self._roots(name) if name in kept else None)
+            count = self._remove(name, table, load_id, self._roots(name) if name in kept else None)
             if count:
                 removed[name] = count
         return removed
@@ -123,14 +129,14 @@ class LakehouseRows:
         rows = Ledger(self._lake, self._namespace, "_dlt_pipeline_state", ()).rows(**{_ROW_LOAD_ID: load_id})
         return str(rows[0]["state"]) if rows else None
 
-    def sweep_again(self, state_key: str) -> None:
-        """See `Rows`."""
+    def sweep_again(self, state_key: str, kept: Collection[str]) -> None:
+        """See `Rows`. Nothing: the catalog refuses it."""
 
     def _edit(self, load_id: str, change: Row) -> None:
         self._ledger.update(lambda rows: [{**row, **change} if row["load_id"] == load_id else row for row in rows])
 
     def _landed_ids(self) -> set[str]:
-        rows = Ledger(self._lake, self._namespace, "_dlt_loads", ()).rows()
+        rows = Ledger(self._lake, self._namespace, _LOADS, ()).rows()
         return {row["load_id"] for row in rows if row["status"] == 0}
 
     def _tables_with_load_id(self) -> list[tuple[str, Table]]:
@@ -146,15 +152,23 @@ class LakehouseRows:
             return set()
         return set(root.scan(selected_fields=(_ROW_ID,)).to_arrow().column(_ROW_ID).to_pylist())
 
-    def _remove(self, table: Table, load_id: str, roots: set[str] | None) -> int:
-        rewrite = _removal(load_id, roots)
-        change = Change(rewrite=rewrite, where=lambda _: equal(**{_ROW_LOAD_ID: load_id}))
-        identifier = table.name()
+    def _remove(self, name: str, table: Table, load_id: str, roots: set[str] | None) -> int:
+        marks = self._is_of_source(name)
         before = _count(table, load_id)
-        if not before:
-            return 0
+        if before or marks:
+            change = Change(
+                rewrite=_removal(load_id, roots), where=lambda _: equal(**{_ROW_LOAD_ID: load_id}), marks=marks
+            )
+            self._commit(table.name(), load_id, change)
+        # Whatever was committed until then is removed as well, and was not counted before.
+        return before - _count(self._lake.catalog.load_table(table.name()), load_id)
+
+    def _is_of_source(self, name: str) -> bool:
+        is_ours = self._schema is None or name in self._schema.tables
+        return is_ours and not name.startswith(_INTERNAL)
+
+    def _commit(self, identifier: tuple[str, ...], load_id: str, change: Change) -> None:
         commit(lambda: self._lake.catalog.load_table(identifier), lambda _: change, {SWEPT_LOAD_ID: load_id})
-        return before - _count(self._lake.catalog.load_table(identifier), load_id)
 
 
 def _removal(load_id: str, roots: set[str] | None) -> Rewrite:

@@ -47,6 +47,7 @@ class Ledger:
         namespace: its schema.
         name: its name.
         columns: dlt's, `name` and `data_type` at least.
+        guard: called before each try of rows that are added; what it raises stops them.
         worth_keeping: returns those of all rows that are kept when they are put together; None keeps them all.
     """
 
@@ -55,6 +56,7 @@ class Ledger:
     name: str
     columns: Sequence[Mapping[str, Any]]
     worth_keeping: Callable[[list[Row]], list[Row]] | None = None
+    guard: Callable[[], None] = lambda: None
 
     @property
     def exists(self) -> bool:
@@ -84,6 +86,7 @@ class Ledger:
         new = list(rows)
 
         def change(table: Table) -> Change:
+            self.guard()
             if _files(table) < FILES:
                 return Change(added=_write(table, new))
             together = [*_rows(table, {}), *new]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nilus.runtime.sinks.lakehouse import fence
 from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import (
     LOAD_ID,
@@ -77,7 +78,12 @@ class TableLoad:
 
     def commit(self, change: Change) -> None:
         """Commit a change of the table as this load's snapshot."""
-        commit(self.table, lambda _: change, self.summary)
+
+        def to_change(_: Table) -> Change:
+            fence.check(self.lake, self.namespace)
+            return change
+
+        commit(self.table, to_change, self.summary)
 
     def remove(self, column: str, ids: set[str]) -> None:
         """Remove the rows that have one of these ids in a column."""

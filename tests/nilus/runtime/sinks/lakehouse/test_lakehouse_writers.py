@@ -13,6 +13,7 @@ from lake_reader import LakeReader
 
 from nilus.errors import DestinationError
 from nilus.protocol.job import Run
+from nilus.runtime.recovery import fence
 from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.rows.reading.decision import Reading
 from nilus.runtime.sinks.lakehouse import commit as lakehouse_commit
@@ -22,7 +23,7 @@ from nilus.runtime.sinks.lakehouse.catalog import Lake
 from nilus.runtime.sinks.lakehouse.commit import Change, commit, write
 from nilus.runtime.sinks.lakehouse.journal import LakehouseRows
 from nilus.runtime.sinks.lakehouse.keys import MergeRule
-from nilus.runtime.sinks.lakehouse.ledger import Ledger
+from nilus.runtime.sinks.lakehouse.ledger import Ledger, make_table
 from nilus.runtime.sinks.lakehouse.merge import merge
 from nilus.runtime.sinks.lakehouse.table import TableLoad
 
@@ -253,6 +254,30 @@ def test_a_child_row_whose_parent_an_interrupted_merge_did_not_bring_is_swept(la
     journal.enter(_run(1), READING, ["9.5"], source="s")
     assert journal.sweep("9.5", by="a test", kept={"orders", "orders__tags"}) == {"orders__tags": 1}
     assert lake.rows("orders__tags", "t") == [("a",)]
+
+
+def test_a_commit_that_was_looked_at_before_its_load_was_taken_over_is_too_late_and_refused(tmp_path):
+    lake = Lake(f"iceberg://{tmp_path}/lake")
+    journal = Journal(LakehouseRows(lake, "raw"))
+    tokens = journal.enter(_run(1), READING, ["1.5"], source="shop.py:Shop")
+    make_table(lake, "raw", "orders", [{"name": "_dlt_load_id", "data_type": "text"}], {})
+    orders, seen = lake.catalog.load_table(("raw", "orders")), []
+    added = write(orders, [pa.table({"_dlt_load_id": ["1.5"]})])
+
+    def paused(table):
+        if not seen:
+            journal.sweep("1.5", by="attempt 2 of run r", unfinished=True)
+        seen.append(table)
+
+    change = Change(added=added, where=None, rewrite=lambda *_: None, also=None)
+    load = TableLoad(lake, "raw", "orders", [], "1.5")
+    apply = change.apply
+    change.apply = lambda transaction, table, summary: (paused(table), apply(transaction, table, summary))
+    with fence.writing("1.5", "d.t", tokens["1.5"], lambda _: True), pytest.raises(fence.LoadStopped) as stopped:
+        load.commit(change)
+    assert "was taken over by attempt 2 of run r" in str(stopped.value)
+    assert len(seen) == 1
+    assert lake.catalog.load_table(("raw", "orders")).scan().count() == 0
 
 
 # --- whoever is late ----------------------------------------------------------------------------------------------
