@@ -6,14 +6,14 @@ becomes 2, a timestamp its day. Rows never do: what does not fit goes into a col
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from dlt.extract import DltResource
 
 from nilus.errors import SourceError
-from nilus.runtime.columns.column_fit import ColumnFit, fit, plain_type
 from nilus.runtime.engine.internals.arrow import ArrowExtractor, arrow_type, known_columns, table_name
+from nilus.runtime.rows.steps.column_fit import ColumnFit, fit, plain_type
 from nilus.runtime.rows.steps.frame_columns import WRITTEN_AS_JSON
 from nilus.runtime.rows.steps.frames import as_arrow
 
@@ -23,17 +23,24 @@ _IS_VARIANT: Final = b"nilus.variant"
 """Metadata of the field of a column beside another."""
 
 
-def fit_columns(write_items: Callable[..., None]) -> Callable[..., None]:
+Check = Callable[[str, Any, Collection[str]], None]
+"""Refuses what the sink cannot hold: gets the table's name, the table, and its columns whose texts are JSON."""
+
+
+def fit_columns(write_items: Callable[..., None], check: Check) -> Callable[..., None]:
     """Return dlt's way to write tables with their columns brought into the types of the table first.
 
     Args:
         write_items: `ArrowExtractor.write_items`.
+        check: called with each table.
     """
 
     def write(self: ArrowExtractor, resource: DltResource, items: Any, meta: Any) -> None:
         for item in items if isinstance(items, list) else [items]:
-            table = _Table(self, resource, as_arrow(item), meta).fit()
-            write_items(self, resource, [table], meta)
+            table = _Table(self, resource, as_arrow(item), meta)
+            fitted = table.fit()
+            check(table.name, fitted, table.json_columns(fitted))
+            write_items(self, resource, [fitted], meta)
 
     return write
 
@@ -96,7 +103,7 @@ class _Table:
         self._resource = resource
         self._item = item
         self._naming = extractor.naming
-        self._name = table_name(extractor, resource, item, meta)
+        self.name = table_name(extractor, resource, item, meta)
         self._known = known_columns(extractor, resource, item, meta)
 
     def fit(self) -> Any:
@@ -123,6 +130,15 @@ class _Table:
             return self._item
         schema = pa.schema(fields, self._item.schema.metadata)
         return type(self._item).from_arrays(arrays, schema=schema)
+
+    def json_columns(self, table: Any) -> set[str]:
+        """Return the columns of a table whose texts are JSON."""
+        return {
+            field.name
+            for field in table.schema
+            if WRITTEN_AS_JSON in (field.metadata or {})
+            or self._known.get(self._naming.normalize_path(field.name), {}).get("data_type") == "json"
+        }
 
     def _fit(self, name: str, field: Any, array: Any) -> ColumnFit:
         import pyarrow as pa
@@ -153,7 +169,7 @@ class _Table:
             return fitted.array
         value = repr(fitted.example)
         raise SourceError(
-            f"Resource {self._resource.name!r}: table {self._name!r} cannot hold a value of column {field.name!r}",
+            f"Resource {self._resource.name!r}: table {self.name!r} cannot hold a value of column {field.name!r}",
             expected=f"a value that fits the column, or {name!r} beside it",
             found=value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…",
             remedy="give the column a type that holds all its values by type-hints, and load with full-refresh",

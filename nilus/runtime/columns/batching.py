@@ -58,7 +58,7 @@ def batching(
     if mode == OFF:
         own = table_writer is not TableWriter
         with (
-            _no_value_changed(),
+            _no_value_changed(table_writer),
             stand_ins.as_writer(table_writer) if own else nullcontext(),
             stand_ins.as_item_iterator(RowListIterator),
         ):
@@ -69,7 +69,7 @@ def batching(
     iterator = type("SourceRowLists", (RowListIterator,), settings)
     with ExitStack() as stack:
         stack.enter_context(_seldom_collected())
-        stack.enter_context(_no_value_changed())
+        stack.enter_context(_no_value_changed(table_writer))
         stack.enter_context(stand_ins.as_item_iterator(iterator))
         if by_column:
             stack.enter_context(stand_ins.as_row_storage(BoundedStorage))
@@ -82,7 +82,7 @@ def batching(
 
 
 @contextmanager
-def _no_value_changed() -> Iterator[None]:
+def _no_value_changed(table_writer: type[TableWriter]) -> Iterator[None]:
     """Let no value change on its way into a column that exists, for the time of the block."""
     with (
         lossless_conversions(),
@@ -91,7 +91,7 @@ def _no_value_changed() -> Iterator[None]:
         stand_ins.as_writer(RowWriter),
         arrow.as_table_normalizer(TableNormalizer),
         arrow.as_extractor(
-            write_items=fit_columns,
+            write_items=lambda write_items: fit_columns(write_items, table_writer.check_table),
             _apply_contract_filters=filter_present_columns,
             _compute_tables=mark_variants,
         ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 from dlt.common.schema.typing import TColumnSchema
@@ -50,7 +51,7 @@ class RowWriter(TypedJsonlListWriter):
         try:
             self._f.write(typed_json(items))
         except (TypeError, ValueError) as error:
-            raise _named(error, items) from None
+            raise _with_column(error, items) from None
         self._f.write(b"\n")
 
     @classmethod
@@ -97,6 +98,16 @@ class TableWriter(ParquetDataWriter):
         self._held_bytes = 0
 
     @classmethod
+    def check_table(cls, name: str, table: Any, nested: Collection[str]) -> None:
+        """Refuse what the sink cannot hold.
+
+        Args:
+            name: of the sink's table, for messages.
+            table: Arrow's.
+            nested: its columns whose texts are JSON.
+        """
+
+    @classmethod
     def arrow_schema(cls, columns: Mapping[str, TColumnSchema], capabilities: Any, timezone: str) -> Any:
         """Return the Arrow schema of the files of a table.
 
@@ -114,6 +125,11 @@ class TableWriter(ParquetDataWriter):
         self.schema = self.arrow_schema(columns_schema, self._caps, self.timestamp_timezone)
         self.nested_indices = [name for name, column in columns_schema.items() if column["data_type"] == "json"]
         self.writer = self._create_writer(self.schema)
+
+    @property
+    def table_name(self) -> str:
+        """The sink's table that the file is for."""
+        return Path(self._f.name).name.partition(".")[0]
 
     @property
     def _is_kept(self) -> bool:
@@ -228,7 +244,7 @@ class BoundedStorage(ExtractorItemStorage):
         return count
 
 
-def _named(error: Exception, rows: Sequence[Any]) -> Exception:
+def _with_column(error: Exception, rows: Sequence[Any]) -> Exception:
     """Return an error with the column whose value cannot be written."""
     for row in rows:
         for key, value in row.items() if isinstance(row, dict) else ():

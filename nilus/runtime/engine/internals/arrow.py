@@ -89,14 +89,16 @@ def table_name(extractor: ArrowExtractor, resource: DltResource, item: Any, meta
 
 
 def known_columns(extractor: ArrowExtractor, resource: DltResource, item: Any, meta: Any) -> dict[str, Any]:
-    """Return the columns whose types are known before an item comes: the table's, those of its hints."""
+    """Return the columns whose types are known before an item comes: of the table, by its hints, by their names."""
     given: Any = (meta.hints or {}).get("columns") if isinstance(meta, HintsMeta) else None
     hinted = normalize_table_identifiers(resource.compute_table_schema(item, meta), extractor.naming)["columns"]
     name = table_name(extractor, resource, item, meta)
     known = extractor.schema.tables.get(name, {"columns": {}})["columns"]
+    names = map(extractor.naming.normalize_path, item.schema.names)
+    preferred = {name: {"name": name, "data_type": extractor.schema.get_preferred_type(name)} for name in names}
     return {
         name: column
-        for columns in (given if isinstance(given, dict) else {}, hinted, known)
+        for columns in (preferred, given if isinstance(given, dict) else {}, hinted, known)
         for name, column in columns.items()
         if column.get("data_type") is not None
     }

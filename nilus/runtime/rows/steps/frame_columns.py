@@ -26,7 +26,7 @@ def apply(source: DltSource, hints: Mapping[str, str], *, keeps_nested: bool, is
 
     Args:
         source: its selected resources are changed.
-        hints: the workflow's type hints; columns hinted `json` are written as JSON whatever they are.
+        hints: the workflow's type hints; nested columns hinted `json` are written as JSON in any case.
         keeps_nested: the destination has nested types: only hinted columns are written as JSON.
         is_csv: tables are loaded as CSV: bytes are written in hexadecimal digits.
     """
@@ -43,7 +43,7 @@ class FrameColumns:
 
     Args:
         resource: its name, for messages.
-        hinted: normalized names of columns that are JSON whatever they are.
+        hinted: normalized names of columns that are JSON in any case.
         normalize: makes the table's name of a column's.
         keeps_nested: only hinted columns become JSON.
         is_csv: bytes are written in hexadecimal digits.
@@ -96,7 +96,7 @@ class FrameColumns:
                     table = table.set_column(index, pa.field(field.name, plain.type, nullable=True), plain)
                 continue
             found[field.name] = "json"
-            if _is_text(field.type):
+            if not pa.types.is_nested(field.type):
                 continue
             values = self._texts(table.column(index), field)
             written = pa.field(field.name, pa.string(), nullable=True, metadata={WRITTEN_AS_JSON: b""})
@@ -147,9 +147,3 @@ def _as_plain(column: Any, *, is_csv: bool) -> Any:
 
 def _items(item: Any) -> list[Any]:
     return item if isinstance(item, list) else [item]
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

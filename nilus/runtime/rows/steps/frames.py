@@ -23,3 +23,13 @@ def as_arrow(item: Any) -> Any:
 
         return polars_to_arrow(item)
     return item
+
+
+def with_index(frame: Any) -> Any:
+    """Return a DataFrame of pandas in which the named levels of its index are columns, the first ones.
+
+    dlt leaves an index out. One without a name numbers the rows, and is left out still; so is one that a column has the
+    name of.
+    """
+    names = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(level=names) if names else frame

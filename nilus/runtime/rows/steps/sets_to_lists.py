@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
+from dlt.common.libs import is_pandas_frame
 from dlt.extract import DltResource
 
 from nilus.runtime.engine.internals.steps import MapItem, step_of
+from nilus.runtime.rows.steps.frames import with_index
 from nilus.runtime.rows.steps.python_values import to_python
 
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time, UUID})
@@ -19,7 +21,7 @@ def sets_to_lists(row: Any) -> Any:
     """Return `row` with each set in it, at any depth, as a sorted list, and values of numpy and pandas as Python's own.
 
     What holds none is returned as it is, the same object; the row itself is never changed. Anything that is not
-    a dict, a list or a tuple (a DataFrame, an Arrow table) is not looked into.
+    a dict, a list or a tuple (an Arrow table) is not looked into; the named index of a DataFrame becomes columns.
     """
     if isinstance(row, dict):
         return _dict(row)
@@ -27,7 +29,7 @@ def sets_to_lists(row: Any) -> Any:
         return _sequence(row)
     if isinstance(row, (set, frozenset)):
         return _sort([sets_to_lists(value) for value in row])
-    return to_python(row)
+    return with_index(row) if is_pandas_frame(row) else to_python(row)
 
 
 def _dict(row: dict[Any, Any]) -> dict[Any, Any]:

@@ -16,6 +16,7 @@ from dlt.extract import DltResource, DltSource
 
 from nilus.errors import SourceError
 from nilus.runtime.engine.internals.steps import ItemTransform, SupportsPipe
+from nilus.runtime.rows.steps.column_fit import fit
 from nilus.runtime.rows.steps.frames import as_arrow, is_frame
 from nilus.values.interval import parse_instant
 
@@ -75,7 +76,7 @@ class CastFrames(ItemTransform[Any, Any]):
     Args:
         types: normalized column to data type.
         normalize: makes the table's name of a column's.
-        resource: name for messages, where it is no step of a pipe.
+        resource: name for messages, where it is not a step of a pipe; then all values have to fit the type.
     """
 
     placement_affinity: ClassVar[float] = 0.96
@@ -85,6 +86,7 @@ class CastFrames(ItemTransform[Any, Any]):
         self._types = types
         self._normalize = normalize
         self._resource = resource
+        self._is_strict = bool(resource)
 
     def bind(self, pipe: SupportsPipe) -> CastFrames:
         """Take the resource's name, for messages; called by dlt."""
@@ -110,7 +112,7 @@ class CastFrames(ItemTransform[Any, Any]):
             if kind is None or pa.types.is_nested(field.type) or kind == "json":
                 continue
             try:
-                column = _as(table.column(index), kind)
+                column = _as(table.column(index), kind) if self._is_strict else _fit_all(table.column(index), kind)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, TypeError) as error:
                 raise SourceError(
                     f"Resource {self._resource!r}: column {field.name!r} cannot be read as {kind}, its type hint",
@@ -118,16 +120,35 @@ class CastFrames(ItemTransform[Any, Any]):
                     found=f"a column of Arrow type {field.type}: {str(error).splitlines()[0]}",
                     remedy="correct type-hints, or the column in the source",
                 ) from error
+            if column is None:  # what does not fit goes beside the column, as it does for rows
+                continue
             table = table.set_column(index, pa.field(field.name, column.type, nullable=True), column)
         return table
 
 
-def _as(column: Any, kind: str) -> Any:
+def _fit_all(column: Any, kind: str) -> Any:
+    """Return a column with the values that dlt makes of those of rows; None if one of them does not fit."""
     import pyarrow as pa
 
     if kind == "timestamp":
-        return _as_timestamp(column)
-    types = {
+        try:
+            return _as_timestamp(column)
+        except (pa.ArrowException, ValueError, TypeError):
+            pass
+    target = _types().get(kind)
+    found = None if target is None else fit(column, kind, target)
+    return None if found is None or found.left is not None else found.array
+
+
+def _as(column: Any, kind: str) -> Any:
+    return _as_timestamp(column) if kind == "timestamp" else column.cast(_types()[kind])
+
+
+def _types() -> dict[str, Any]:
+    import pyarrow as pa
+
+    return {
+        "timestamp": pa.timestamp("us", "UTC"),
         "text": pa.string(),
         "bigint": pa.int64(),
         "bool": pa.bool_(),
@@ -137,7 +158,6 @@ def _as(column: Any, kind: str) -> Any:
         "binary": pa.binary(),
         "time": pa.time64("us"),
     }
-    return column.cast(types[kind])
 
 
 def _as_timestamp(column: Any) -> Any:

@@ -83,8 +83,6 @@ def _readable_column(array: Any) -> Any:
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
     kind = array.type
-    if types.is_string(kind) or types.is_large_string(kind):
-        return _without_nul(array)
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return _hexadecimal(array)
     if types.is_timestamp(kind) and kind.tz is not None:
@@ -94,21 +92,10 @@ def _readable_column(array: Any) -> Any:
     return array
 
 
-def _without_nul(array: Any) -> Any:
-    """Return texts without the character that PostgreSQL has no place for: dlt leaves it out as well."""
-    import pyarrow.compute as pc  # type: ignore[import-untyped]
-
-    data = array.buffers()[2]
-    # A slice shares its data with what it leaves out: one that is found there is looked for in vain below, no more.
-    if data is None or b"\x00" not in memoryview(data).tobytes():
-        return array
-    return pc.replace_substring(array, "\x00", "")
-
-
 def _hexadecimal(array: Any) -> Any:
     r"""Return bytes as texts of hexadecimal digits behind `\x`."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
 
     array = array.cast(pa.large_binary())
     _, offsets, data = array.buffers()

@@ -43,7 +43,6 @@ EVERY_TYPE: dict[str, tuple[Any, str, list[Any]]] = {
     ),
     "text": (pa.array(["", None, 'a"b,\n\\.\n\\N'], pa.large_string()), "text", ["", None, 'a"b,\n\\.\n\\N']),
     "repeated": (pa.array(["x", None, "x"]).dictionary_encode(), "text", ["x", None, "x"]),
-    "nul": (pa.array(["a\0b", None, "\0"]), "text", ["ab", None, ""]),
     "binary": (pa.array([b"", None, bytes(range(256))]), "bytea", [b"", None, bytes(range(256))]),
     "fixed": (pa.array([b"abc", None, b"\\x0"], pa.binary(3)), "bytea", [b"abc", None, b"\\x0"]),
     "large_binary": (pa.array([b"\0", None, b""], pa.large_binary()), "bytea", [b"\0", None, b""]),

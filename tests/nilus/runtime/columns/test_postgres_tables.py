@@ -65,7 +65,6 @@ OWN: dict[str, Resource] = {
     "texts_that_copy_could_take_for_something_else": Resource(
         [[{"v": text, "w": text} for text in TEXTS] + [{"v": None, "w": "x"}]]
     ),
-    "texts_with_nul": Resource([[{"v": "a\0b", "w": "x"}, {"v": "\0", "w": None}, {"v": "plain", "w": "y"}]]),
     "texts_of_a_given_length": Resource([[{"v": "abc"}]], hinted({"v": {"data_type": "text", "precision": 3}})),
     "zero_with_a_sign": Resource([[{"v": -0.0, "w": Decimal("-0.0")}, {"v": 1.5}, {"v": 5e-324}, {"v": 1.7e308}]]),
     "a_table_that_is_replaced_by_nothing": Resource([[{"id": 1}], []], {"write_disposition": "replace"}),

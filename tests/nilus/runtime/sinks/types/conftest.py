@@ -28,6 +28,12 @@ def duckdb(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTables:
     return SINKS["duckdb"](request, tmp_path)
 
 
+@pytest.fixture
+def postgres_sink(request: pytest.FixtureRequest, tmp_path: Path) -> SqlTables:
+    """PostgreSQL."""
+    return SINKS["postgres"](request, tmp_path)
+
+
 @pytest.fixture(params=list(TYPED))
 def typed(request: pytest.FixtureRequest, tmp_path: Path) -> TypedTables:
     """Each kind of sink."""

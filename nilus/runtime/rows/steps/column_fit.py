@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlt.common.data_types.type_helpers import coerce_value, py_type_to_sc_type
+from dlt.common.json import json
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _one_by_one(column: Any, data_type: str, target: Any) -> ColumnFit:
         found = None
         if value is not None and not (isinstance(value, float) and math.isnan(value) and data_type != "double"):
             found = _convert(value, data_type, target)
-            if found is None:
+            if found is None and not (data_type == "json" and _is_null_text(value)):
                 example, kind = (value, str(py_type_to_sc_type(type(value)))) if not any(left) else (example, kind)
                 fits.append(None)
                 left.append(True)
@@ -132,7 +133,7 @@ def _convert(value: Any, data_type: str, target: Any) -> Any:
     except (ValueError, TypeError, SyntaxError, OverflowError, pa.ArrowException):
         return None
     if data_type == "json":
-        return value
+        return converted if converted is None or isinstance(converted, str) else json.dumps(converted)
     if pa.types.is_timestamp(target) and target.unit != "us" and converted != _truncate(converted, target):
         return None
     return converted
@@ -142,3 +143,8 @@ def _truncate(value: Any, target: Any) -> Any:
     import pyarrow as pa
 
     return pa.scalar(value, pa.timestamp("us", target.tz)).cast(target, safe=False).as_py()
+
+
+def _is_null_text(value: Any) -> bool:
+    """Tell whether a text is JSON for no value."""
+    return isinstance(value, str) and value.strip() == "null"
