@@ -21,6 +21,7 @@ _SAFE_IN_HOST = ":[],"
 _SAFE_IN_PATH = "/:@!$&'()*+,;="
 # What is shorter is no secret but the name of a place in a page.
 _SHORTEST_FRAGMENT = 5
+_NESTED_LEVELS = 8
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 
 
@@ -85,9 +86,9 @@ class Address:
         They are the password, a user of http(s) that stands alone (a token), the parameters of secret names behind the
         question mark and the number sign, a bare fragment, and the secrets of addresses in parameters.
         """
-        return tuple(dict.fromkeys(filter(None, self._secrets())))
+        return tuple(dict.fromkeys(filter(None, self._secrets(_NESTED_LEVELS))))
 
-    def _secrets(self) -> Iterator[str]:
+    def _secrets(self, levels: int) -> Iterator[str]:
         user, colon, password = self.user_info.partition(":")
         if colon or self.scheme in ("http", "https"):
             yield from (password or user, unquote(password or user))
@@ -103,9 +104,9 @@ class Address:
             yield from secret_values(parameters)
             yield from secret_values(dict(pair.partition("=")[::2] for pair in written.split("&")))
             for value in parameters.values():
-                # Shorter than this text, so that it ends.
+                # Nobody nests them deeper: then all of it is hidden.
                 if "://" in value:
-                    yield from Address.parse(value).secrets
+                    yield from Address.parse(value)._secrets(levels - 1) if levels else (value,)
 
     def absolute(self, home: Path) -> str:
         """Return the address; the relative path of a local file is made absolute.

@@ -66,6 +66,8 @@ _KEYS_OF_DATA = frozenset(
 )
 _NO_SECRETS = ("_path", "_file", "_id", "_name", "_provider", "_permissions", "_hours")
 _ENCODED_LEVELS = 8
+# In one text; what follows is hidden, since each is looked for in all that follows it.
+_MOST_ADDRESSES = 100
 _SHOWN_LENGTH = 80
 _LONGEST_ADDRESS = 8_192
 
@@ -184,7 +186,9 @@ def _hide_user_info(text: str) -> str:
         return text
     position, outermost = 0, True
     hidden: list[str] = []
-    while start is not None:
+    for _ in range(_MOST_ADDRESSES):
+        if start is None:
+            return "".join(hidden) + text[position:]
         hidden.append(text[position : start.end()])
         position = start.end()
         end = _end_of_user_info(start.group()[:-3], text[position:], outermost=outermost)
@@ -192,7 +196,7 @@ def _hide_user_info(text: str) -> str:
             hidden.append(HIDDEN)
             position += end
         start, outermost = _SCHEME.search(text, position), False
-    return "".join(hidden) + text[position:]
+    return "".join(hidden) + (text[position:] if start is None else HIDDEN)
 
 
 def _end_of_user_info(scheme: str, rest: str, *, outermost: bool) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,6 +144,15 @@ def test_every_secret_of_an_address_is_known_and_none_is_shown(text: str, secret
     assert set(found.secrets) == secrets
     for shown in (str(found), repr(found), f"{found}"):
         assert not [secret for secret in secrets if secret in shown]
+
+
+@pytest.mark.parametrize("part", ["://a:b", "b://a:b", "b://a:b@", "?a=b://c", "?a=b://c&", "#a&", "?a=%3A//&"])
+def test_a_long_address_is_read_and_shown_in_a_moment(part: str) -> None:
+    started = time.process_time()
+    long = Address.parse(part * (200_000 // len(part)))
+    assert isinstance(str(long), str)
+    assert isinstance(long.secrets, tuple)
+    assert time.process_time() - started < 5
 
 
 @given(
