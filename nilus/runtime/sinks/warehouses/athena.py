@@ -15,7 +15,6 @@ class AthenaSink(WarehouseSink):
     """
 
     name: ClassVar[str] = "athena"
-    extra: ClassVar[str] = "athena"
     drivers: ClassVar[Mapping[str, str]] = {"pyathena": "PyAthena", "botocore": "botocore"}
     example: ClassVar[str] = "athena://?bucket=s3://bucket/folder&region_name=…"
     parts: ClassVar[Mapping[str, str]] = {}

@@ -20,7 +20,6 @@ class BigQuerySink(WarehouseSink):
 
     name: ClassVar[str] = "bigquery"
     best_file_format: ClassVar[str | None] = "parquet"
-    extra: ClassVar[str] = "bigquery"
     drivers: ClassVar[Mapping[str, str]] = {"google.cloud.bigquery": "google-cloud-bigquery"}
     example: ClassVar[str] = "bigquery://project?location=EU&credentials_path=/path/of/key.json"
     parts: ClassVar[Mapping[str, str]] = {"host": "project_id"}

@@ -12,7 +12,6 @@ class ClickHouseSink(WarehouseSink):
     """`clickhouse://user:password@host:9440/database?http_port=8443&secure=1&engine=merge_tree`."""
 
     name: ClassVar[str] = "clickhouse"
-    extra: ClassVar[str] = "clickhouse"
     drivers: ClassVar[Mapping[str, str]] = {
         "clickhouse_driver": "clickhouse-driver",
         "clickhouse_connect": "clickhouse-connect",

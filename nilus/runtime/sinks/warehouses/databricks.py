@@ -12,7 +12,6 @@ class DatabricksSink(WarehouseSink):
     """`databricks://token:<access token>@host?http_path=…&catalog=…`, or `client_id` and `client_secret`."""
 
     name: ClassVar[str] = "databricks"
-    extra: ClassVar[str] = "databricks"
     drivers: ClassVar[Mapping[str, str]] = {"databricks.sql": "databricks-sql-connector"}
     example: ClassVar[str] = "databricks://token:<access token>@host?http_path=…&catalog=…"
     parts: ClassVar[Mapping[str, str]] = {"host": "server_hostname", "password": "access_token"}

@@ -18,7 +18,6 @@ class MotherDuckSink(WarehouseSink):
     name: ClassVar[str] = "motherduck"
     best_file_format: ClassVar[str | None] = "parquet"
     supports: ClassVar[frozenset[str]] = frozenset()
-    extra: ClassVar[str] = "motherduck"
     drivers: ClassVar[Mapping[str, str]] = {"duckdb": "duckdb"}
     example: ClassVar[str] = "motherduck://database?token=…"
     parts: ClassVar[Mapping[str, str]] = {"host": "database", "database": "database"}

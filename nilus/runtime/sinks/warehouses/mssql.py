@@ -19,7 +19,6 @@ class SQLServerSink(WarehouseSink):
 
     name: ClassVar[str] = "mssql"
     supports: ClassVar[frozenset[str]] = frozenset()
-    extra: ClassVar[str] = "mssql"
     drivers: ClassVar[Mapping[str, str]] = {"pyodbc": "pyodbc"}
     example: ClassVar[str] = "mssql://user:password@host:1433/database"
     parameters: ClassVar[Mapping[str, Parameter]] = {
@@ -84,6 +83,5 @@ class SynapseSink(SQLServerSink):
 
     name: ClassVar[str] = "synapse"
     supports: ClassVar[frozenset[str]] = frozenset({"staging_bucket"})
-    extra: ClassVar[str] = "synapse"
     example: ClassVar[str] = "synapse://user:password@host:1433/database"
     odbc_drivers: ClassVar[tuple[str, ...]] = _ODBC[:1]

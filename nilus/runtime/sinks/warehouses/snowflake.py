@@ -14,7 +14,6 @@ class SnowflakeSink(WarehouseSink):
 
     name: ClassVar[str] = "snowflake"
     best_file_format: ClassVar[str | None] = "parquet"
-    extra: ClassVar[str] = "snowflake"
     drivers: ClassVar[Mapping[str, str]] = {"snowflake.connector": "snowflake-connector-python"}
     example: ClassVar[str] = "snowflake://user:password@account/database?warehouse=…&role=…"
     parameters: ClassVar[Mapping[str, Parameter]] = {

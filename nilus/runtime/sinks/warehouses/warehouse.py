@@ -14,6 +14,7 @@ from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.recovery.no_journal import no_journal
 from nilus.runtime.sinks.base import Sink
 from nilus.runtime.sinks.required_packages import require
+from nilus.values.schemes import SCHEMES, scheme_name
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,6 @@ class WarehouseSink(Sink):
     Since nobody has seen its journal work, it keeps none: a run that appends and keeps state needs `at_least_once`.
 
     Attributes:
-        extra: our extra that brings the driver.
         drivers: modules to packages that must be there.
         example: the form of an address.
         parts: part of an address to dlt's name of the credential.
@@ -82,7 +82,6 @@ class WarehouseSink(Sink):
 
     exactly_once: ClassVar[bool] = False
     supports: ClassVar[frozenset[str]] = frozenset({"staging_bucket"})
-    extra: ClassVar[str]
     drivers: ClassVar[Mapping[str, str]]
     example: ClassVar[str]
     parts: ClassVar[Mapping[str, str]] = {name: name for name in ("username", "password", "host", "port", "database")}
@@ -97,8 +96,9 @@ class WarehouseSink(Sink):
         Raises:
             DestinationError: a driver is not installed, or the address cannot be read or lacks something.
         """
+        extra = SCHEMES[scheme_name(self.spec.address)].extra or ""
         for module, package in self.drivers.items():
-            require(module, package, self.extra)
+            require(module, package, extra)
         credentials, options = self.configuration()
         return self.make(credentials, {**self.options, **options})
 
