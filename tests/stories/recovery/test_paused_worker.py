@@ -69,3 +69,31 @@ def test_a_worker_that_wakes_up_after_its_load_was_taken_over_lands_nothing(sink
     world.check(300)
     world.run("c", 350)
     world.check(350)
+
+
+def test_a_load_whose_lock_was_lost_stops_and_its_retry_makes_it_good(make_world, tmp_path):
+    world = make_world("postgres")
+    world.run("a", 120)
+    pid, thread, raised = _paused(world, tmp_path, "b", 300, "first_job_done")
+    ended = world.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE locktype = 'advisory' AND d.datname = current_database()"
+    )
+    assert ended
+    os.kill(pid, signal.SIGCONT)
+    thread.join(120)
+    (error,) = raised
+    assert error.message == "The lock on the staging tables was lost"
+    assert error.retryable
+    world.run("b", 300)
+    world.check(300)
+
+
+@pytest.mark.parametrize(
+    "sink", ["duckdb", *(pytest.param(one, marks=pytest.mark.soak) for one in ("postgres", "mariadb"))]
+)
+def test_a_load_file_whose_answer_was_lost_is_loaded_once(sink, make_world):
+    world = make_world(sink)
+    dataclasses.replace(world, environ={"NILUS_LOST_ANSWER": "1"}).run("a", 120)
+    world.check(120)
+    assert world.query("SELECT * FROM raw._airflow_files") == [], "what is complete needs no notes"
