@@ -61,6 +61,10 @@ def _is_own(name: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
+# Where the makers of Nilus have the base classes.
+_OWN_ALIASES = {"nilus.src": "nilus", "nilus.src.custom_source": "nilus.custom_source"}
+
+
 def _is_alias(rest: str) -> bool:
     return bool(rest) and not _is_own(rest.partition(".")[0])
 
@@ -79,6 +83,8 @@ class AliasFinder(MetaPathFinder, Loader):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Find the alias `fullname`; None if it is not ours to give."""
+        if fullname in _OWN_ALIASES:
+            return ModuleSpec(fullname, self, is_package=fullname == "nilus.src")
         alias, _, rest = fullname.partition(".")
         if alias != _ALIAS or not _is_alias(rest) or importlib.util.find_spec(f"{_TARGET}.{rest}") is None:
             return None
@@ -86,7 +92,8 @@ class AliasFinder(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Import dlt's module and hand it over as the alias."""
-        module = importlib.import_module(_TARGET + spec.name.removeprefix(_ALIAS))
+        own = _OWN_ALIASES.get(spec.name)
+        module = importlib.import_module(own or _TARGET + spec.name.removeprefix(_ALIAS))
         spec.loader_state = module.__spec__
         return module
 

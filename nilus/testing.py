@@ -78,7 +78,7 @@ class SourceRun:
 def run(
     address: str,
     *,
-    base_dir: Path,
+    base_dir: Path | str,
     database: Path,
     table: str = "table",
     options: Mapping[str, Any] | None = None,

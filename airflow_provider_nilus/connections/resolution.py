@@ -88,6 +88,20 @@ def _amazon(scheme: str, region: str | None, endpoint: str | None) -> dict[str, 
     return chosen
 
 
+def _connection(conn_id: str, get_connection: Callable[[str], Connection]) -> Connection:
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    try:
+        return get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise DestinationError(
+            f"There is no Airflow connection {conn_id!r}, which the sink address names",
+            expected="a connection with this id",
+            found="none",
+            remedy="add the connection to Airflow, or correct its id in sink.address",
+        ) from None
+
+
 def _depot(address: Address, get_connection: Callable[[str], Connection]) -> Target:
     from airflow_provider_nilus.connections.table import PROFILES
 
@@ -102,7 +116,7 @@ def _depot(address: Address, get_connection: Callable[[str], Connection]) -> Tar
     parameters = address.parameters
     table_format = parameters.pop(_TABLE_FORMAT, None)
     _check_depot(parameters)
-    fields = Fields(get_connection(unquote(conn_id)))
+    fields = Fields(_connection(unquote(conn_id), get_connection))
     profile = PROFILES.get(fields.conn_type)
     if profile is None:
         raise DestinationError(

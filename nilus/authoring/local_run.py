@@ -111,17 +111,18 @@ class LocalRun:
         )
 
 
-def root_of(folder: Path) -> tuple[Path, str]:
+def root_of(folder: Path | str) -> tuple[Path, str]:
     """Return the root of the repository a folder lies in, and the commit it is at.
 
-    A folder in no repository is its own root; a repository without commits, or with changes, is at `LOCAL_COMMIT`.
+    The root of a folder in no repository is the working directory if it lies in that, else the folder itself. A
+    repository without commits, or with changes, is at `LOCAL_COMMIT`.
 
     Raises:
         SourceError: there is no such folder.
     """
     from git import InvalidGitRepositoryError, Repo
 
-    folder = folder.resolve()
+    folder = Path(folder).resolve()
     if not folder.is_dir():
         raise SourceError(
             f"{folder} is no folder",
@@ -132,7 +133,10 @@ def root_of(folder: Path) -> tuple[Path, str]:
     try:
         repository = Repo(folder, search_parent_directories=True)
     except InvalidGitRepositoryError:
-        return folder, LOCAL_COMMIT
+        # What will be a repository is where its author works; a home folder is not.
+        here = Path.cwd().resolve()
+        is_project = folder.is_relative_to(here) and here not in (Path.home().resolve(), Path(here.anchor))
+        return here if is_project else folder, LOCAL_COMMIT
     with repository:
         root = Path(repository.working_dir).resolve()
         if not repository.head.is_valid() or repository.is_dirty(untracked_files=True):

@@ -86,7 +86,7 @@ class SourceSpec:
     interval_end: str | None = None
     type_hints: dict[str, str] = field(default_factory=dict)
     mask: dict[str, str] = field(default_factory=dict)
-    max_table_nesting: int = 0
+    max_table_nesting: int | None = None
     page_size: int = 50_000
     extract_parallelism: int = 5
     yield_limit: int | None = None

@@ -141,7 +141,10 @@ class Source(_Model):
 
     def spec_fields(self) -> dict[str, Any]:
         """Return the keyword arguments for the job's `SourceSpec`, plain JSON values."""
-        return self.model_dump()
+        values = self.model_dump()
+        if "max_table_nesting" not in self.model_fields_set:
+            values["max_table_nesting"] = None  # what the source says itself counts
+        return values
 
     def redacted(self) -> dict[str, Any]:
         """See `_Model.redacted`; what is handed to the source is shown beside our own options."""

@@ -194,3 +194,10 @@ def test_a_type_checker_knows_the_names(tmp_path: Path) -> None:
     assert "def () -> nilus.custom_source.CustomSource" in done.stdout
     assert 'Module has no attribute "no_such_name"' in done.stdout
     assert 'Revealed type is "Any"' not in done.stdout
+
+
+def test_the_base_class_is_under_its_makers_path_too() -> None:
+    program = (
+        "from nilus.src.custom_source import CustomSource; import nilus; print(CustomSource is nilus.CustomSource)"
+    )
+    assert in_fresh_interpreter(program) == "True"

@@ -107,10 +107,13 @@ def explain(error: BaseException, who: str, checkout: Path) -> SourceError:
                 found=f"{type(error).__name__}: {str(error).strip()}",
                 remedy=remedy,
             )
+    remedy = "see the traceback above; correct the source, or run the task again if its upstream was unavailable"
+    if isinstance(error, NameError) and error.name in ("nilus", "dlt"):
+        remedy = f"add `import {error.name}` at the top of the file"
     return SourceError(
         f"{who} failed{at}: {type(error).__name__}: {str(error).strip()}",
         expected="a source that returns what is to be loaded",
         found=type(error).__name__,
-        remedy="see the traceback above; correct the source, or run the task again if its upstream was unavailable",
-        retryable=True,
+        remedy=remedy,
+        retryable=not isinstance(error, NameError),
     )

@@ -36,20 +36,23 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
             rows without a key.
     """
     ordered_cursor.use(hides_values=bool(job.source.mask))
-    source.max_table_nesting = job.source.max_table_nesting
+    if job.source.max_table_nesting is not None or source.max_table_nesting is None:
+        source.max_table_nesting = job.source.max_table_nesting or 0
     if job.source.yield_limit is not None:
         source.add_limit(job.source.yield_limit)
     type_hints.apply(source, job.source.type_hints, masked=job.source.mask)
     column_names.apply(source)
     masks = masking.apply(source, job, os.environ)
     strategy = "none" if handles_incrementality else job.sink.strategy
+    _apply_table(source, job.sink.table)
     filtered = incremental.filtered(source, reading, strategy)
     for resource in source.selected_resources.values():
-        _apply_table(resource, job.sink.table, alone=len(source.resources) == 1)
         if job.source.primary_key and _hint_of(resource, "primary_key") is None:
             resource.apply_hints(primary_key=job.source.primary_key)
         own_disposition = _hint_of(resource, "write_disposition") is not None
         if not own_disposition:
+            if handles_incrementality and job.sink.strategy not in ("none", "append"):
+                _tell_of_own_state(resource, job)
             _STRATEGIES[strategy](resource, job, reading)
         elif _disposition(resource) == "merge" and not _has_key(resource) and not _is_scd2(resource):
             log.warning("Resource %r merges but has no key: its rows are appended", resource.name)
@@ -98,18 +101,31 @@ def _has_key(resource: DltResource) -> bool:
     return any(column.get("primary_key") or column.get("merge_key") for column in columns)
 
 
-def _apply_table(resource: DltResource, table: str | None, *, alone: bool) -> None:
+def _apply_table(source: DltSource, table: str | None) -> None:
     if table is None:
         return
-    if alone and _hint_of(resource, "table_name") is None:
-        resource.apply_hints(table_name=table)
+    resources = list(source.selected_resources.values())
+    alone = len(source.resources) == 1
+    if alone and resources and _hint_of(resources[0], "table_name") is None:
+        resources[0].apply_hints(table_name=table)
         return
     log.warning(
         "dest-table names the table %r, which is ignored: %s",
         table,
-        f"resource {resource.name!r} names its own table {resource.table_name!r}"
-        if alone
+        f"resource {resources[0].name!r} names its own table {resources[0].table_name!r}"
+        if alone and resources
         else "the source has several resources, and each keeps its own table",
+    )
+
+
+def _tell_of_own_state(resource: DltResource, job: Job) -> None:
+    # Replace is what a workflow says that says nothing.
+    log.log(
+        logging.INFO if job.sink.strategy == "replace" else logging.WARNING,
+        "The source handles incrementality itself, so incremental-strategy %s does not apply: the rows of resource %r, "
+        "which has no write disposition of its own, are appended. Give it one: @nilus.resource(write_disposition=…)",
+        job.sink.strategy,
+        resource.name,
     )
 
 

@@ -18,6 +18,8 @@ from nilus.runtime.engine.source_failures import explain_failures
 from nilus.runtime.source import returned_value, selection
 from nilus.runtime.source.class_finder import FoundClass
 from nilus.values import address
+from nilus.values.address import Address
+from nilus.values.spelling import snake
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ def call(
 
     The source gets the address as it is written, with `{NAME}` and `${NAME}` filled in from `environ`. Of the options
     it gets all if it takes `**kwargs`, else those it names; one that has no value does not displace the default of a
-    parameter.
+    parameter. A parameter of the address behind the question mark is given to a parameter of that name, if the workflow
+    has no such option.
 
     Args:
         found: the class.
@@ -57,8 +60,11 @@ def call(
     name = _entry_point(found)
     who = f"{found.class_name}.{name} ({_place_of(found, name)})"
 
+    parameters = {snake(name): value for name, value in Address.parse(values["uri"]).parameters.items()}
+    _warn_of_bases(found)
+
     def invoke(function: Callable[..., Any]) -> Any:
-        args, kwargs = _arguments(function, values, who)
+        args, kwargs = _arguments(function, {**_named(function, parameters), **values}, who)
         return function(*args, **kwargs)
 
     with explain_failures(who, found.checkout):
@@ -179,6 +185,21 @@ def _arguments(function: Callable[..., Any], values: Mapping[str, Any], who: str
         named = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         kwargs.update({name: value for name, value in values.items() if name not in named})
     return args, kwargs
+
+
+def _named(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that the function has a parameter for, by name."""
+    names = {parameter.name for parameter in _parameters(function) if parameter.kind is not parameter.VAR_KEYWORD}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _warn_of_bases(found: FoundClass) -> None:
+    if not issubclass(found.cls, CustomSource):
+        log.warning(
+            "%s has not the base class of custom sources: write `class %s(nilus.CustomSource)`", found, found.class_name
+        )
+    elif found.cls.handles_incrementality is CustomSource.handles_incrementality:
+        log.info("%s does not define handles_incrementality: it is taken not to keep a cursor of its own", found)
 
 
 def _warn_of_unused(function: Callable[..., Any], options: Mapping[str, Any], who: str) -> None:

@@ -244,6 +244,22 @@ def _elsewhere(folder: SourceFolder) -> str:
     return f" ({', '.join(found)}: not read)" if found else ""
 
 
+def _own_module(folder: SourceFolder, name: str) -> str:
+    """Return the file or folder of the repository that has a module's name, or an empty string."""
+    for pattern in (f"*/{name}.py", f"*/{name}/", f"*/*/{name}.py", f"*/*/{name}/"):
+        for path in folder.checkout.glob(pattern):
+            if not any(part.startswith(".") for part in path.relative_to(folder.checkout).parts):
+                return folder.relative(path)
+    return "the repository" if folder.checkout.name == name else ""
+
+
+def _is_required(folder: SourceFolder, name: str) -> bool:
+    """Tell whether a line of requirements.txt begins with the name, as far as case and dashes go."""
+    file = folder.base_dir / "requirements.txt"
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    return any(re.split(r"[^\w.-]", line.strip())[0].replace("-", "_").casefold() == name.casefold() for line in lines)
+
+
 def _remedy(folder: SourceFolder, error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "keep what ends the interpreter behind `if __name__ == '__main__':`"
@@ -253,8 +269,14 @@ def _remedy(folder: SourceFolder, error: BaseException) -> str:
             taken = importlib.util.find_spec(top)
             if taken is not None and taken.origin and not Path(taken.origin).is_relative_to(folder.checkout):
                 return f"a package {top!r} is installed ({taken.origin}) and comes first: add {top}/__init__.py"
+        if own := _own_module(folder, top):
+            return f"{own} has it: import it by its path from {folder.name} or from the root of the repository"
+        if _is_required(folder, top):
+            return f"requirements.txt in {folder.name} names it: install it into the environment that runs the source"
         place_of_it = f"requirements.txt in {folder.name}{_elsewhere(folder)}"
         return f"add the package that has {top!r} to {place_of_it}, or correct the import"
+    if isinstance(error, NameError) and error.name in ("nilus", "dlt"):
+        return f"add `import {error.name}` at the top of the file"
     if type(error).__name__ == "SourceIsAClassTypeError":
         return "remove @nilus.source from the class: it is addressed by its name and needs no decorator"
     return "correct the file"

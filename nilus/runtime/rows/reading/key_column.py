@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlt.common.jsonpath import compile_path, extract_simple_field_name, find_values
@@ -41,6 +42,9 @@ class KeyColumn:
             value = found[0] if found else _MISSING
         elif isinstance(row, Mapping):
             value = row.get(self._name, _MISSING)
+            if value is _MISSING:
+                self._name = spelling_in(row, self._name)
+                value = row.get(self._name, _MISSING)
         else:
             value = getattr(row, self._name, _MISSING)
         if value is _MISSING:
@@ -56,6 +60,7 @@ class KeyColumn:
         table = as_arrow(frame)
         if table.num_rows == 0:
             return table, None
+        self._name = spelling_in(table.schema.names, self._name)
         if self._name not in table.schema.names:
             raise self._absent(table.schema.names)
         column = table.column(self._name)
@@ -83,6 +88,19 @@ class KeyColumn:
             found=f"the columns {', '.join(map(str, columns[:_SHOWN_COLUMNS]))}" if columns else "a row without it",
             remedy="write the key as the rows of the source have it, or give the resource an incremental of its own",
         )
+
+
+def spelling_in(columns: Iterable[Any], name: str) -> str:
+    """Return `name` as the columns spell it: `updatedAt` for `updated_at`; `name` itself if it or none is there."""
+    names = [column for column in columns if isinstance(column, str)]
+    if name in names:
+        return name
+    found = [column for column in names if _fold(column) == _fold(name)]
+    return found[0] if len(found) == 1 else name
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def is_none(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from nilus.runtime.engine.internals.incrementals import (
     subtract_lag,
 )
 from nilus.runtime.rows.reading import order
-from nilus.runtime.rows.reading.key_column import is_none
+from nilus.runtime.rows.reading.key_column import is_none, spelling_in
 from nilus.runtime.rows.steps.frames import as_arrow
 
 Verdict = Literal["before", "after", "inside", "newest", "same"]
@@ -174,6 +174,8 @@ class OrderedRows(_Ordered, JsonIncremental):
 
     def find_cursor_value(self, row: Any) -> Any:
         """Return the value under the cursor; one that is not a number or not a time is missing, as None is."""
+        if isinstance(row, Mapping) and self._compiled_cursor_path is None and self.cursor_path not in row:
+            self.cursor_path = spelling_in(row, self.cursor_path)
         value = super().find_cursor_value(row)
         if value is None or not is_none(value):
             return value
@@ -211,6 +213,7 @@ class OrderedTables(_Ordered, ArrowIncremental):
     def __call__(self, item: Any) -> tuple[Any, bool, bool]:
         """Return what of a table is in the range, or None, and whether some of it is out of it; called by dlt."""
         table = as_arrow(item)
+        self.cursor_path = spelling_in(table.schema.names, self.cursor_path)
         if not table.num_rows or self.cursor_path not in table.schema.names:
             return super().__call__(item)
         column = table.column(self.cursor_path)

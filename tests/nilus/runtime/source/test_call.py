@@ -376,3 +376,38 @@ def test_sets_become_sorted_lists_at_any_depth_and_the_rest_is_the_same_object()
 
 def test_the_alias_is_what_the_loader_sees() -> None:
     assert nilus.CustomSource.__module__ == "nilus.custom_source"
+
+
+@pytest.mark.parametrize(
+    ("head", "address", "options", "arguments"),
+    [
+        ("nilus_source(self, repo, endpoint, **kwargs)", "?repo=a%2Fb&endpoint=issues", {}, ("a/b", "issues")),
+        ("nilus_source(self, repo, endpoint)", "?repo=x&end-point=no&endpoint=y&more=z", {}, ("x", "y")),
+        ("nilus_source(self, repo, endpoint='all', **kwargs)", "?repo=x", {}, ("x", "all")),
+        ("nilus_source(self, *, repo, endpoint, **kwargs)", "?repo=x&endpoint=y", {"endpoint": "z"}, ("x", "z")),
+    ],
+)
+def test_parameters_of_the_address_and_options_arrive_by_name(repository, head, address, options, arguments):
+    found = got(repository, head, f"custom://Echo{address}", options=options)
+    assert (found["repo"], found["endpoint"]) == arguments
+    assert "more" not in found, "what the signature does not name stays in the address"
+
+
+def test_a_class_without_the_base_class_runs_and_the_log_says_what_it_lacks(repository, caplog):
+    repository.write(
+        "bare.py",
+        "import nilus\nclass Bare:\n    def nilus_source(self, uri, table, **kwargs):\n"
+        "        return nilus.resource([{'id': 1}], name='rows')\n",
+    )
+    repository.source("custom://Bare")
+    assert "write `class Bare(nilus.CustomSource)`" in caplog.text
+
+
+def test_a_method_that_lacks_an_import_of_nilus_is_told_to_add_it(repository):
+    repository.write(
+        "late.py", "class Late:\n    def nilus_source(self, uri, table):\n        return nilus.resource([])\n"
+    )
+    with pytest.raises(SourceError) as caught:
+        repository.source("custom://Late")
+    assert caught.value.remedy == "add `import nilus` at the top of the file"
+    assert not caught.value.retryable

@@ -319,3 +319,26 @@ def test_a_class_that_cannot_be_instantiated_is_explained(repository) -> None:
 
 def test_imported_names_have_nothing_to_do_with_the_loader() -> None:
     assert class_finder.import_roots.__module__ == "nilus.runtime.source.import_roots"
+
+
+@pytest.mark.parametrize(
+    ("files", "line", "remedy"),
+    [
+        ({}, "class Shop(nilus.CustomSource): pass", "add `import nilus` at the top of the file"),
+        ({"/lib/helpers.py": ""}, "import helpers", "lib/helpers.py has it: import it by its path"),
+        ({"/lib/helpers/__init__.py": ""}, "from helpers.a import b", "lib/helpers has it: import it by its path"),
+        ({}, "from checkout.utils import x", "the repository has it: import it by its path"),
+        (
+            {"requirements.txt": "No-Such_Module>=1\n"},
+            "import no_such_module",
+            "names it: install it into the environment",
+        ),
+    ],
+)
+def test_what_cannot_be_imported_is_told_where_it_is(repository, files, line, remedy):
+    for name, text in files.items():
+        repository.write(name, text)
+    repository.write("shop.py", f"{line}\nclass Shop: pass\n")
+    with pytest.raises(SourceError) as caught:
+        repository.find("custom://Shop")
+    assert remedy in caught.value.remedy
