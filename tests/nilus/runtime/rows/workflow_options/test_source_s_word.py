@@ -16,6 +16,7 @@ from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.context import isolation
 from nilus.runtime.rows import workflow_options
 from nilus.runtime.rows.reading.decision import Reading
+from nilus.runtime.source import disposition
 from nilus.workflow.models import Source
 
 CONFIGURATION = {"providers": {"enable_airflow_secrets": False}, "runtime": {"dlthub_telemetry": False}}
@@ -63,9 +64,13 @@ def _apply(
 def _source(names: tuple[str, ...] = ("orders",), rows: Any = ({"id": 1},), **options: Any) -> Any:
     @dlt.source(name="shop", **options)
     def shop() -> Any:
-        return [dlt.resource(list(rows), name=name, write_disposition=None) for name in names]
+        return [dlt.resource(list(rows), name=name) for name in names]
 
-    return shop()
+    disposition.mark_unset()
+    source = shop()
+    for resource in source.resources.values():
+        disposition.forget_unset(resource)
+    return source
 
 
 @pytest.mark.parametrize(
