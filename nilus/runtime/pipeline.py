@@ -25,6 +25,7 @@ from nilus.runtime.engine import endings, failures, pipeline_state, reserved_nam
 from nilus.runtime.engine.context import config_values, interval_context, isolation, write_files
 from nilus.runtime.engine.internals.futures import replace_endings
 from nilus.runtime.engine.internals.load_ids import load_ids_after
+from nilus.runtime.engine.internals.naming import names_counted_in_bytes
 from nilus.runtime.engine.internals.normalizer import copy_load_id_to_child_tables
 from nilus.runtime.engine.progress import ProgressCollector
 from nilus.runtime.engine.source_failures import explain_failures
@@ -69,7 +70,8 @@ def run(job: Job, channel: Channel) -> Loaded:
             found = find(job.source.address)
             documentation.tell(found, channel)
             what = decision.decide(job, handles_incrementality=found.handles_incrementality)
-        with interval_context(what.start, what.end):
+        by_bytes = names_counted_in_bytes() if sink.counts_name_bytes else nullcontext()
+        with interval_context(what.start, what.end), by_bytes:
             with seconds.of("source"):
                 source, masks = _call(found, job, what)
                 workflow_options.apply_table_format(source, sink.table_format)

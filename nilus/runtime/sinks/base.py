@@ -55,6 +55,7 @@ class Sink(ABC):
             `staging_bucket`.
         merge_remedy: what to do where the destination cannot merge as asked.
         merges_itself: whether the destination is told to merge and does it its own way.
+        counts_name_bytes: the longest name has so many bytes of UTF-8, not characters.
         arrow_as_csv: whether Arrow tables may be loaded as CSV, if the workflow asks for it: it holds no bytes.
     """
 
@@ -67,6 +68,7 @@ class Sink(ABC):
     supports: ClassVar[frozenset[str]] = frozenset()
     merge_remedy: ClassVar[str] = "choose a strategy that the destination has"
     merges_itself: ClassVar[bool] = False
+    counts_name_bytes: ClassVar[bool] = False
     arrow_as_csv: ClassVar[bool] = False
 
     def __init__(self, spec: SinkSpec) -> None:

@@ -44,6 +44,7 @@ class PostgresSink(ServerSink):
     name: ClassVar[str] = "postgres"
     best_file_format: ClassVar[str | None] = "parquet"
     keeps_files: ClassVar[bool] = False
+    counts_name_bytes: ClassVar[bool] = True
     arrow_as_csv: ClassVar[bool] = True
     refusals: ClassVar[tuple[str, ...]] = (
         "password authentication failed",

@@ -14,6 +14,7 @@ class RedshiftSink(WarehouseSink):
     """`redshift://user:password@host:5439/database?sslmode=require`; a driver in the scheme is left out."""
 
     name: ClassVar[str] = "redshift"
+    counts_name_bytes: ClassVar[bool] = True
     drivers: ClassVar[Mapping[str, str]] = {"psycopg2": "psycopg2"}
     example: ClassVar[str] = "redshift://user:password@host:5439/database"
     parameters: ClassVar[Mapping[str, Parameter]] = {

@@ -100,6 +100,33 @@ def test_the_naming_convention_is_what_schema_naming_says(run_types, duckdb):
         assert duckdb.rows(f'SELECT "Order Id", order_id FROM raw.{table}') == [(1, 2)]
 
 
+LONG = {
+    "ü" * 40 + "1": 1,
+    "ü" * 40 + "2": 2,
+    "日" * 30: 3,
+    "x" * 70: 4,
+    "x" * 69 + "y": 5,
+    "ö" * 31: 6,
+    "a" + "€" * 40 + "z": 7,
+}
+
+
+def test_names_too_long_for_the_sink_are_told_apart_and_the_same_in_the_next_run(run_types, sink):
+    table = "tä" * 35
+    code = shop({"id": 1, **LONG}).replace("name=name) for", f"name=name, table_name={table!r} + name[:1]) for")
+    for _ in range(2):
+        naming = {"SCHEMA_NAMING": "direct"}
+        failed, said, _ = child_run(run_types, code, sink, naming, resources=["dicts", "tables"], strategy="append")
+        assert not failed, said
+    loaded = [name for name in sink.tables() if name.startswith("tä")]
+    assert len(loaded) == 2
+    for name in loaded:
+        columns = [column for column in sink.columns(name) if column != "id"]
+        assert len(columns) == len(LONG)
+        found = sink.rows(f"SELECT {', '.join(map(sink.quoted, columns))} FROM {sink.table(name)}")
+        assert [sorted(row) for row in found] == [sorted(LONG.values())] * 2
+
+
 @pytest.mark.parametrize("name", ["SCHEMA_NAMING", "SCHEMA__NAMING"])
 @pytest.mark.parametrize(
     ("value", "schema"),
