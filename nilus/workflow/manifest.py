@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,13 +76,18 @@ def find_block(document: Mapping[str, Any], *, step: str | None = None) -> Found
     manifest_type = str(document[key]).strip().lower()
     if manifest_type == "workflow":
         return _from_workflow(document, step)
-    if manifest_type == "nilus":
+    if _is_nilus(manifest_type):
         return _from_nilus(document, step)
     raise WorkflowError(
         f"A manifest of type {redact_value(document[key])} holds no workflow that can be run here.",
         expected=_SHAPES,
         remedy="Take the repo, source and sink out of the manifest and give them as a bare document.",
     )
+
+
+def _is_nilus(name: str) -> bool:
+    """Tell whether a manifest or a step is of this stack: `nilus`, or `nilus-v11` with the version of DataOS's."""
+    return re.fullmatch(r"nilus(?:-v?\d+(?:\.\d+)*)?", name, re.ASCII) is not None
 
 
 def _bare(document: Mapping[str, Any], step: str | None) -> FoundBlock:
@@ -156,7 +162,7 @@ def _nilus_step(node: object, path: str) -> _Step | None:
     stack_key, spec_of_stack_key = _spelling_of(spec, "stack"), _spelling_of(spec, "stack-spec")
     stack = "nilus" if stack_key is None else str(spec[stack_key])
     stack_spec = spec.get(spec_of_stack_key)
-    if stack.partition(":")[0].strip().lower() != "nilus" or not isinstance(stack_spec, Mapping):
+    if not _is_nilus(stack.partition(":")[0].strip().lower()) or not isinstance(stack_spec, Mapping):
         return None
     name_key = _spelling_of(node, "name")
     name = path if name_key is None else str(node[name_key])

@@ -225,3 +225,18 @@ def test_a_bare_block_has_nothing_to_ignore(make, caplog):
 def test_an_unknown_key_in_a_stack_spec_is_refused(make, problems):
     manifest = workflow_manifest({"name": "a", "spec": {"stackSpec": {**make(), "logLevel": "INFO"}}})
     assert "workflow.dag[0].spec.stackSpec.logLevel: unknown key" in problems(manifest)
+
+
+@pytest.mark.parametrize("version", ["nilus-v11", "Nilus-v11", "nilus-1.0", "nilus-2"])
+def test_a_version_of_the_stack_changes_nothing(version):
+    as_type = DATAOS_2.replace("type: nilus", f"type: {version}")
+    as_stack = DATAOS_1.replace("stack: nilus:1.0", f"stack: {version}")
+    assert as_type != DATAOS_2
+    assert as_stack != DATAOS_1
+    assert Workflow.parse(as_type) == Workflow.parse(DATAOS_2)
+    assert Workflow.parse(as_stack) == Workflow.parse(DATAOS_1)
+
+
+@pytest.mark.parametrize("name", ["nilus-server", "nilusx", "minilus"])
+def test_another_stack_with_a_similar_name_is_refused(name, problems):
+    assert "holds no workflow" in str(problems(DATAOS_2.replace("type: nilus", f"type: {name}")))
