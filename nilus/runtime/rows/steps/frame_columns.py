@@ -135,7 +135,9 @@ def _as_plain(column: Any, *, is_csv: bool) -> Any:
 
     kind = column.type
     if isinstance(kind, pa.UuidType):
-        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+        from dlt.common.libs.pyarrow import uuid_to_string
+
+        return pa.chunked_array(map(uuid_to_string, column.chunks), pa.string())
     if is_csv and _is_binary(kind):
         return pa.array([None if value is None else f"\\x{value.hex()}" for value in column.to_pylist()], pa.string())
     if pa.types.is_string_view(kind):
