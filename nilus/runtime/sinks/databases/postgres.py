@@ -17,7 +17,8 @@ from nilus.runtime.sinks.databases.server import ServerSink
 _COLLISIONS = frozenset({"40P01", "42P06", "42P07", "42701", "40001", "XX000"})
 
 # libpq's own on this side; the server's on its side, so that a worker that is cut off in the middle of a file does not
-# keep the locks of its transaction, which others wait for.
+# keep the locks of its transaction, which others wait for. The zone is that of all points in time: the
+# server's own would shift them on their way into a column without one.
 _TIMEOUTS = {
     "connect_timeout": "30",
     "keepalives": "1",
@@ -26,7 +27,7 @@ _TIMEOUTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
     "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 "
-    "-c idle_in_transaction_session_timeout=60000",
+    "-c idle_in_transaction_session_timeout=60000 -c TimeZone=UTC",
 }
 
 _COPIED_AT_ONCE = 4
