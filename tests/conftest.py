@@ -14,11 +14,13 @@ import pytest
 _ROOT = isolation.prepare_environment()
 _STACK = ExitStack()
 _LONGEST = (
-    "tests/nilus/runtime/columns/test_generated_resources.py",
+    "tests/stories/scheduler/",  # all of it in one process
     "tests/stories/recovery/test_kills.py",
+    "tests/stories/isolated_environments/",
+    "tests/nilus/runtime/columns/test_generated_resources.py",
     "tests/nilus/runtime/sinks/types/test_type_table.py",
 )
-"""Files that begin first, so that no process works on one of them alone at the end."""
+"""Files and folders that begin first, so that no process works on one of them alone at the end."""
 
 # In the order of their imports: a module that is imported before it is named here loses assertion rewriting.
 pytest_plugins = [
@@ -48,7 +50,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have the files that take longest begin first."""
-    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in _LONGEST)
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)

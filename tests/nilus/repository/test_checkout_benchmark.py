@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "checkout" / "run.py"
 
 
+@pytest.mark.soak
 def test_the_benchmark_prints_every_way_and_the_ratios() -> None:
     run = subprocess.run([sys.executable, str(SCRIPT), "--tasks", "3", "--runs", "1"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
