@@ -203,7 +203,7 @@ class ChildProcess:
 
     def _end(self) -> None:
         try:
-            if self._family is not None:
+            if self._family is not None and not self._group.has_ended():
                 self._family.look()
             self._group.end()
             if self._family is not None:

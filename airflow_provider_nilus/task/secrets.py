@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from nilus.workflow.models import Workflow
+
+_PARAMETER = re.compile(r"([?&;])([\w.\-%\[\]]{1,64})=([^\s&;'\"<>#]+)")
 
 
 def of_workflow(workflow: Workflow, source_env: Mapping[str, str]) -> list[str]:
@@ -47,7 +51,17 @@ def hide(*secrets: str) -> None:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without the secrets that Airflow was told of."""
+    """Return the text without the secrets that Airflow was told of, and without parameters of URLs that look secret.
+
+    An API may put a key into the links of its answers, which no one has told Airflow of.
+    """
     from airflow.providers.common.compat.sdk import redact
 
-    return str(redact(text))
+    return _PARAMETER.sub(_hide_parameter, str(redact(text)))
+
+
+def _hide_parameter(found: re.Match[str]) -> str:
+    from nilus.values.redaction import looks_secret
+    from nilus.values.secret_texts import HIDDEN
+
+    return f"{found[1]}{found[2]}={HIDDEN}" if looks_secret(unquote(found[2])) else found[0]

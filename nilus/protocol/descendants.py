@@ -49,7 +49,7 @@ class Descendants:
         if pause and time.monotonic() < self._looked + pause:
             return
         self._looked = time.monotonic()
-        self._seen = {**self._seen, **self._living()}
+        self._see(dict(_processes()))
 
     def kill(self) -> int:
         """Kill them all, also those that they start meanwhile, as long as the head lives to inherit them.
@@ -59,28 +59,31 @@ class Descendants:
         """
         killed: set[int] = set()
         for _ in range(_ROUNDS):
-            self.look()
             now = dict(_processes())
-            living = [pid for pid, started in self._seen.items() if pid in now and now[pid].started == started]
+            self._see(now)
+            living = self._known(now)
             if not living:
                 break
             killed.update(pid for pid in living if _kill(pid, self._seen[pid]))
             time.sleep(_PAUSE_SECONDS)
         return len(killed)
 
-    def _living(self) -> dict[int, bytes]:
-        now = dict(_processes())
+    def _known(self, now: dict[int, _Process]) -> list[int]:
+        return [pid for pid, started in self._seen.items() if pid in now and now[pid].started == started]
+
+    def _see(self, now: dict[int, _Process]) -> None:
         children: dict[int, list[int]] = {}
         for pid, process in now.items():
             children.setdefault(process.parent, []).append(pid)
-        heads = [pid for pid, started in self._seen.items() if pid in now and now[pid].started == started]
-        todo, found = [self._root, *heads], {}
+        todo, found = [self._root, *self._known(now)], {}
         while todo:
             for pid in children.get(todo.pop(), ()):
                 if pid not in found and pid != os.getpid():
                     found[pid] = now[pid]
                     todo.append(pid)
-        return {pid: one.started for pid, one in found.items() if one.group != self._spared_group}
+        # Replaced, not changed: a signal handler may be looking as well.
+        new = {pid: one.started for pid, one in found.items() if one.group != self._spared_group}
+        self._seen = {**self._seen, **new}
 
 
 def _processes() -> Iterator[tuple[int, _Process]]:
