@@ -256,7 +256,7 @@ def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
                 loader_file_format=run.file_format,  # type: ignore[arg-type]
                 refresh="drop_resources" if run.job.sink.full_refresh else None,
             )
-        reserved_names.refuse(run.pipeline.schemas[run.source.schema.name], reserved_names.extracted(extracted))
+        reserved_names.refuse(run.pipeline.schemas[run.source.schema.name], reserved_names.extracted_rows(extracted))
         if run.masks is not None:
             run.masks.refuse_unseen()
         with run.seconds.of("normalize"), without_pandas() if run.file_format == "parquet" else nullcontext():

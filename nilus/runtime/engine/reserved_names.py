@@ -22,7 +22,7 @@ def refuse(schema: Schema, rows: Mapping[str, int]) -> None:
     Raises:
         SourceError: there is such a table.
     """
-    taken = sorted({name for name in schema.tables if is_reserved(name)} - set(_untouched(schema, rows)))
+    taken = sorted({name for name in schema.tables if is_reserved(name)} - set(_untouched_tables(schema, rows)))
     if taken:
         raise SourceError(
             f"The source writes to {', '.join(taken)}, which is not a table of its own",
@@ -33,13 +33,13 @@ def refuse(schema: Schema, rows: Mapping[str, int]) -> None:
         )
 
 
-def extracted(info: ExtractInfo) -> dict[str, int]:
+def extracted_rows(info: ExtractInfo) -> dict[str, int]:
     """Return how many items were written for each table."""
     steps = [step for steps in info.metrics.values() for step in steps]
     return {name: count.items_count for step in steps for name, count in step["table_metrics"].items()}
 
 
-def _untouched(schema: Schema, rows: Mapping[str, int]) -> Iterator[str]:
+def _untouched_tables(schema: Schema, rows: Mapping[str, int]) -> Iterator[str]:
     for name in (schema.version_table_name, schema.loads_table_name):
         if _resource(schema, name) == name and not rows.get(name):
             yield name

@@ -45,7 +45,7 @@ def apply(source: DltSource, job: Job, reading: Reading, *, handles_incrementali
     masks = masking.apply(source, job, os.environ)
     strategy = "none" if handles_incrementality else job.sink.strategy
     _apply_table(source, job.sink.table)
-    filtered = incremental.filtered(source, reading, strategy)
+    filtered = incremental.filtering_resources(source, reading, strategy)
     for resource in source.selected_resources.values():
         if job.source.primary_key and _hint_of(resource, "primary_key") is None:
             resource.apply_hints(primary_key=job.source.primary_key)

@@ -64,7 +64,7 @@ def call(
     _warn_of_bases(found)
 
     def invoke(function: Callable[..., Any]) -> Any:
-        args, kwargs = _arguments(function, {**_named(function, parameters), **values}, who)
+        args, kwargs = _arguments(function, {**_name_parameters(function, parameters), **values}, who)
         return function(*args, **kwargs)
 
     with explain_failures(who, found.checkout):
@@ -187,7 +187,7 @@ def _arguments(function: Callable[..., Any], values: Mapping[str, Any], who: str
     return args, kwargs
 
 
-def _named(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _name_parameters(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the values that the function has a parameter for, by name."""
     names = {parameter.name for parameter in _parameters(function) if parameter.kind is not parameter.VAR_KEYWORD}
     return {name: value for name, value in values.items() if name in names}

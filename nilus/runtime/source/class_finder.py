@@ -235,7 +235,7 @@ def _describe_error(folder: SourceFolder, file: Path, error: BaseException) -> s
     return f"{where}: {type(error).__name__}: {str(error).strip()}"
 
 
-def _elsewhere(folder: SourceFolder) -> str:
+def _other_place(folder: SourceFolder) -> str:
     """Say which files with dependencies there are that do not count."""
     if (folder.base_dir / "requirements.txt").exists():
         return ""
@@ -273,7 +273,7 @@ def _remedy(folder: SourceFolder, error: BaseException) -> str:
             return f"{own} has it: import it by its path from {folder.name} or from the root of the repository"
         if _is_required(folder, top):
             return f"requirements.txt in {folder.name} names it: install it into the environment that runs the source"
-        place_of_it = f"requirements.txt in {folder.name}{_elsewhere(folder)}"
+        place_of_it = f"requirements.txt in {folder.name}{_other_place(folder)}"
         return f"add the package that has {top!r} to {place_of_it}, or correct the import"
     if isinstance(error, NameError) and error.name in ("nilus", "dlt"):
         return f"add `import {error.name}` at the top of the file"

@@ -47,7 +47,7 @@ def _run(folder: Path, resource: Callable[[], Any]) -> None:
     source = dlt.source(lambda: resource(), name="shop")()
     extracted = pipeline.extract(source)
     schema = pipeline.schemas["shop"]
-    reserved_names.refuse(schema, reserved_names.extracted(extracted))
+    reserved_names.refuse(schema, reserved_names.extracted_rows(extracted))
     normalized = pipeline.normalize()
     reserved_names.refuse(pipeline.schemas["shop"], normalized.row_counts)
 

@@ -42,7 +42,7 @@ class Comparison(Protocol):
         """Get an instance ready; `state` is the cursor's part of the resource's state."""
         ...
 
-    def lagged(self, cursor: Incremental[Any], last: Any) -> Any:
+    def take_lag(self, cursor: Incremental[Any], last: Any) -> Any:
         """Return the last value with the cursor's lag taken off."""
         ...
 
@@ -104,11 +104,11 @@ def _last_value_by(comparison: Comparison) -> Callable[[Incremental[Any]], Any]:
         beginning = None if self._advanced else _beginning(self)
         if beginning is not None:
             # A transformer reads it for one item while the rows of others move it.
-            return _lagged(comparison, self, beginning[0])
+            return _take_lag(comparison, self, beginning[0])
         if self._current_last_value is not None or not _is_ordered(self):
             return _DLT_LAST_VALUE(self)
         state = self._cached_state if self._cached_state is not None else self.get_state()
-        return _lagged(comparison, self, state["last_value"])
+        return _take_lag(comparison, self, state["last_value"])
 
     return last_value
 
@@ -123,16 +123,16 @@ def _bind_by(comparison: Comparison) -> Callable[[Incremental[Any], SupportsPipe
             beginnings = _BEGINNINGS.setdefault(pipe, {})
             last, _ = beginnings.setdefault(self.cursor_path, (state["last_value"], list(state["unique_hashes"])))
             self._cached_state_start_value = last
-            self._start_value = _lagged(comparison, self, last)
+            self._start_value = _take_lag(comparison, self, last)
         return self
 
     return bind
 
 
-def _lagged(comparison: Comparison, cursor: Incremental[Any], last: Any) -> Any:
+def _take_lag(comparison: Comparison, cursor: Incremental[Any], last: Any) -> Any:
     if not cursor.lag or last is None or cursor.end_value is not None or not _is_ordered(cursor):
         return last
-    return comparison.lagged(cursor, last)
+    return comparison.take_lag(cursor, last)
 
 
 def _beginning(cursor: Incremental[Any]) -> tuple[Any, list[str]] | None:

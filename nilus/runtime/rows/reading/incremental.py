@@ -22,7 +22,7 @@ class Cursor(Incremental[Any]):
     """The cursor of the workflow's incremental-key, which the source never sees."""
 
 
-def filtered(source: DltSource, reading: Reading, strategy: str) -> frozenset[str]:
+def filtering_resources(source: DltSource, reading: Reading, strategy: str) -> frozenset[str]:
     """Return the names of the selected resources that give on to transformers only the rows this run reads.
 
     Args:

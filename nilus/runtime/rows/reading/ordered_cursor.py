@@ -58,7 +58,7 @@ class ByOrder:
         if isinstance(transform, _Ordered):
             transform.begin(state, hides_values=self._hides_values)
 
-    def lagged(self, cursor: Incremental[Any], last: Any) -> Any:
+    def take_lag(self, cursor: Incremental[Any], last: Any) -> Any:
         """Return the last value with the cursor's lag taken off, not beyond the initial value.
 
         Raises:
@@ -76,7 +76,7 @@ class ByOrder:
                 f"Resource {cursor.resource_name!r}: the unit of the lag of cursor {cursor.cursor_path!r} is unknown",
                 expected="numbers, days (the lag is days) or points in time (it is seconds); for texts, an "
                 "initial_value or a type such as incremental[datetime] that says which of the two they are",
-                found=_found(error, last, hides_values=self._hides_values),
+                found=_describe_found(error, last, hides_values=self._hides_values),
                 remedy="give the incremental an initial_value or a type, or convert the column in the source",
             ) from None
         return cursor.initial_value if (sign if cursor.last_value_func is max else -sign) >= 0 else lagged
@@ -281,7 +281,7 @@ def _place(value: Any) -> order.Place | None:
     return None if value is None else order.place(value)
 
 
-def _found(error: ValueError, value: Any, *, hides_values: bool) -> str:
+def _describe_found(error: ValueError, value: Any, *, hides_values: bool) -> str:
     """Say which values an error is about; without the values if they must not be seen."""
     if not hides_values:
         return str(error) if isinstance(error, order.NoOrderError) else order.quote(value)
