@@ -162,7 +162,7 @@ class _Ordered(IncrementalTransform):
 
 
 class OrderedRows(_Ordered, JsonIncremental):
-    """Rows: dicts and objects."""
+    """Rows: dicts and objects. A subclass: `_compiled_cursor_path` is dlt's."""
 
     _plain: tuple[type[Any], ...] = ()
     """Types of values that dlt's own comparison orders beside the bounds, which is faster."""
