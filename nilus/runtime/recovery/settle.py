@@ -128,11 +128,11 @@ def _refuse_cursor_key(job: Job, reading: Reading) -> None:
     Raises:
         StateError: the record has a cursor.
     """
-    if reading.kind == "windowed" and job.state.known_load_ids and job.run.run_type != "backfill":
+    if reading.kind == "windowed" and job.state.sources and job.run.run_type != "backfill":
         raise StateError(
             f"Runs of {job.run.state_key!r} go on from a cursor, and this run would load a window",
             expected="one kind of runs for a state key, from its first load on",
-            found=f"the interval {' to '.join(reading.interval or ())}, and a record with loads",
+            found=f"the interval {' to '.join(reading.interval or ())}, and a record with a state",
             remedy="pass interval=None to the operator to go on from the cursor; or give the task another state_key; "
             f"or {command('reset', job.run.state_key)}, and let the windows begin",
         )
