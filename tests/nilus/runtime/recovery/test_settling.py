@@ -168,7 +168,7 @@ def test_the_second_look_sees_who_entered_meanwhile_landed_or_live_and_withdraws
     enter(journal, "1.0", run_id="a", landed=landed)
     enter(journal, "2.0")
     with pytest.raises(StateConflict, match="has loaded meanwhile" if landed else "is loading"):
-        settle.confirm(job, CURSOR, settlement, ["2.0"], journal, Parent(rows, live=["1.0"]))
+        settle.confirm(job, CURSOR, settlement, ["2.0"], journal, Parent(rows, live=[] if landed else ["1.0"]))
     assert [entry.load_id for entry in journal.open_entries("k")] == ["1.0"]
 
 
