@@ -360,7 +360,7 @@ def test_a_window_is_not_loaded_into_a_key_that_has_a_cursor(run_duckdb):
 
 def test_a_retry_of_a_window_that_appends_on_a_rerun_replaces_what_the_try_before_loaded(run_duckdb):
     for try_number in (1, 2):
-        run_duckdb(HOURS, try_number=try_number, on_rerun="append", **WINDOWED)
+        run_duckdb(HOURS, run_id="r", try_number=try_number, on_rerun="append", **WINDOWED)
     assert run_duckdb.sink.rows("SELECT count(*) FROM raw.orders") == [(24,)]
-    run_duckdb(HOURS, try_number=3, first_attempt=3, on_rerun="append", **WINDOWED)
+    run_duckdb(HOURS, run_id="r", try_number=3, first_attempt=3, on_rerun="append", **WINDOWED)
     assert run_duckdb.sink.rows("SELECT count(*) FROM raw.orders") == [(48,)]
