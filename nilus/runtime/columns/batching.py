@@ -19,7 +19,8 @@ from nilus.runtime.columns.arrow_tables import filter_present_columns, fit_colum
 from nilus.runtime.columns.chunk_files import BoundedStorage, ColumnWriter, RowWriter, TableWriter
 from nilus.runtime.columns.column_normalizer import ColumnNormalizer
 from nilus.runtime.columns.lossless_conversions import lossless_conversions
-from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator, resources_in_lists
+from nilus.runtime.columns.row_lists import MAX_ROWS, RowListIterator
+from nilus.runtime.columns.shared_tables import resources_in_lists
 from nilus.runtime.columns.table_normalizer import TableNormalizer
 from nilus.runtime.engine.internals import arrow, marks, stand_ins
 from nilus.runtime.engine.internals.normalizer import without_collisions

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Final
 
 from dlt.common.exceptions import PipelineException
-from dlt.extract import DltResource, DltSource
+from dlt.extract import DltResource
 from dlt.extract.exceptions import (
     DltSourceException,
     ExtractorException,
@@ -29,9 +27,9 @@ from dlt.extract.exceptions import (
 )
 
 from nilus.runtime.columns.chunk_files import estimated_bytes
+from nilus.runtime.columns.list_steps import leaves_alone, takes_lists
 from nilus.runtime.columns.snapshot import named_like, runs_in_background, snapshot, snapshots
-from nilus.runtime.engine.internals.hints import HintsOfRows, hints_now, normalize_table_identifier, table_variants
-from nilus.runtime.engine.internals.resources import IncrementalResourceWrapper
+from nilus.runtime.engine.internals.hints import HintsOfRows, hints_now
 from nilus.runtime.engine.internals.stand_ins import PipeIterator
 from nilus.runtime.engine.internals.steps import (
     DataItemWithMeta,
@@ -42,13 +40,6 @@ from nilus.runtime.engine.internals.steps import (
     get_callable_name,
     steps_behind_generator,
 )
-from nilus.runtime.rows.reading.incremental import Cursor
-from nilus.runtime.rows.reading.window import Window
-from nilus.runtime.rows.steps.column_names import OneName
-from nilus.runtime.rows.steps.frame_columns import FrameColumns
-from nilus.runtime.rows.steps.last_step import LastStep
-from nilus.runtime.rows.steps.sets_to_lists import SetsToLists
-from nilus.runtime.rows.steps.type_hints import CastFrames
 
 MAX_ROWS = 2_000
 MAX_BYTES = 4_000_000
@@ -61,34 +52,7 @@ _MOMENT = 0.05
 """Seconds in which rows are taken together that nothing looks at in between."""
 _TAKEN: Final = object()
 _NO_MORE: Final = object()
-_OWN_MODULES = "nilus.runtime."
 _DLT_ERRORS = (PipelineException, ExtractorException, DltSourceException, PipeException)
-
-
-def resources_in_lists(source: DltSource) -> dict[str, DltResource]:
-    """Return the resources whose rows may be taken in lists, by name.
-
-    Where two resources share a table, dlt takes a row of each in turn, and the order in which their columns come
-    depends on it.
-    """
-    selected = list(source.selected_resources.values())
-    tables = [_tables(resource, source) for resource in selected]
-    if len(selected) > 1 and None in tables:
-        return {}
-    known = Counter(name for names in tables for name in names or ())
-    return {
-        resource.name: resource
-        for resource, names in zip(selected, tables, strict=True)
-        if len(selected) == 1 or all(known[name] == 1 for name in names or ())
-    }
-
-
-def _tables(resource: DltResource, source: DltSource) -> set[str] | None:
-    """Return the tables a resource is known to write to; None if each row says to which."""
-    if not isinstance(resource.table_name, str):
-        return None
-    normalize = partial(normalize_table_identifier, source.schema, source.schema.naming)
-    return {normalize(name) for name in (resource.table_name, *table_variants(resource))}
 
 
 class RowListIterator(PipeIterator):
@@ -183,14 +147,14 @@ class _RowLists:
         self._last = len(pipe) - 1
         steps = steps_behind_generator(pipe)
         whole = len(steps)
-        while whole and _takes_lists(steps[whole - 1][1]):
+        while whole and takes_lists(steps[whole - 1][1]):
             whole -= 1
         self._steps: list[tuple[int, Callable[..., Any]]] = steps[:whole]
         """What is done to each item as it comes."""
         self._list_steps: list[tuple[int, Callable[..., Any]]] = [
             (number, step)
             for place, (number, step) in enumerate(steps[whole:], whole + 1)
-            if not (defers_sets and _leaves_alone(step, steps[place:]))
+            if not (defers_sets and leaves_alone(step, steps[place:]))
         ]
         """What is done to the list: steps of ours, which nobody can tell from being done row by row."""
         self._rows: list[Any] = []
@@ -360,30 +324,3 @@ def _is_run_by_dlt(item: Any) -> bool:
 
 def _is_rows(item: Any) -> bool:
     return type(item) is list and bool(item) and type(item[0]) is dict
-
-
-def _takes_lists(step: Any) -> bool:
-    """Tell whether a step does to a list what it does to each of its rows, unseen by the source."""
-    if isinstance(step, IncrementalResourceWrapper):
-        step = step.incremental
-        if step is None:
-            return True
-    # A cursor of its own moves with each row, and the source may look at it.
-    return isinstance(step, (Window, Cursor)) or type(step).__module__.startswith(_OWN_MODULES)
-
-
-def _leaves_alone(step: Any, following: list[tuple[int, Any]]) -> bool:
-    """Tell whether a step can be left out, since whoever writes the rows does it, and no step before looks at them."""
-    if isinstance(step, IncrementalResourceWrapper) and step.incremental is None:
-        return True
-    if isinstance(step, CastFrames):
-        return True
-    return isinstance(step, SetsToLists) and all(_sees_no_sets(other) for _, other in following)
-
-
-def _sees_no_sets(step: Any) -> bool:
-    if isinstance(step, LastStep):
-        return all(isinstance(change, (OneName, FrameColumns)) for change in step.changes)
-    return isinstance(step, (SetsToLists, CastFrames)) or (
-        isinstance(step, IncrementalResourceWrapper) and step.incremental is None
-    )
