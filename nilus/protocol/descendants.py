@@ -61,21 +61,21 @@ class Descendants:
         for _ in range(_ROUNDS):
             now = dict(_processes())
             self._see(now)
-            living = self._known(now)
+            living = self._living(now)
             if not living:
                 break
             killed.update(pid for pid in living if _kill(pid, self._seen[pid]))
             time.sleep(_PAUSE_SECONDS)
         return len(killed)
 
-    def _known(self, now: dict[int, _Process]) -> list[int]:
+    def _living(self, now: dict[int, _Process]) -> list[int]:
         return [pid for pid, started in self._seen.items() if pid in now and now[pid].started == started]
 
     def _see(self, now: dict[int, _Process]) -> None:
         children: dict[int, list[int]] = {}
         for pid, process in now.items():
             children.setdefault(process.parent, []).append(pid)
-        todo, found = [self._root, *self._known(now)], {}
+        todo, found = [self._root, *self._living(now)], {}
         while todo:
             for pid in children.get(todo.pop(), ()):
                 if pid not in found and pid != os.getpid():
