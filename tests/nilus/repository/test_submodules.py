@@ -195,6 +195,18 @@ def test_a_place_that_is_another_one_where_letter_case_does_not_count_is_refused
     assert "letter case" in caught.value.found
 
 
+@pytest.mark.parametrize("path", ["libs/link", "libs/link/inner"])
+def test_a_place_behind_a_link_is_refused(origin: GitRepository, get: Get, path: str) -> None:
+    (origin.path / "libs").mkdir()
+    (origin.path / "libs" / "link").symlink_to("../folder")
+    (origin.path / ".gitmodules").write_text(f'[submodule "inner"]\n\tpath = {path}\n\turl = {origin.url}\n')
+    origin.commit()
+
+    with pytest.raises(RepositoryError, match=r"\.gitmodules .* is refused") as caught:
+        get(origin.url, submodules="shallow")
+    assert "symbolic link" in caught.value.found
+
+
 def test_a_submodule_with_the_name_of_a_hostile_setting_sets_nothing(
     origin: GitRepository, git_repo: Callable[..., GitRepository], get: Get, tmp_path: Path
 ) -> None:
