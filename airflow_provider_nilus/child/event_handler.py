@@ -113,9 +113,10 @@ class Conversation:
 def _is_same_schema(name: str, asked: str) -> bool:
     """Tell whether a destination may have made `name` of the schema that was asked for: naming changes case and marks.
 
-    Names that are too long for a destination are shortened in the middle.
+    Names that are too long for a destination are shortened in the middle. dlt's snake_case writes `+`, `*` and the last
+    `_` of a name as x, `@` as a, `|` as l.
     """
-    folded, wanted = (re.sub(r"[^0-9a-z]", "", text.casefold()) for text in (name, asked))
+    folded, wanted = (re.sub(r"[^0-9b-km-wyz]", "", text.casefold()) for text in (name, asked))
     return folded == wanted or (len(wanted) > _SHORTENED and folded[:_ENDS] == wanted[:_ENDS])
 
 

@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_nilus.connections import ResolvedSink
     from airflow_provider_nilus.state.starting_point import Start
-    from airflow_provider_nilus.task.run import RunOptions, TaskRun
-    from nilus.protocol.job import Job, Place
+    from airflow_provider_nilus.task.run import RunOptions
+    from nilus.protocol.job import Job, Place, Run
     from nilus.workflow.models import Workflow
 
 
 def job_of(
     workflow: Workflow,
-    task_run: TaskRun,
     options: RunOptions,
     begun: Start,
     *,
+    run: Run,
     sink: ResolvedSink,
     place: Place,
     keeps_packages: bool,
     first_try: int,
-    repository: str,
-    commit: str,
 ) -> Job:
     """Return the job.
 
     Args:
         workflow: the validated document.
-        task_run: which run this is.
         options: how to run.
         begun: where the run starts.
+        run: which run this is.
         sink: the workflow's sink, resolved.
         place: where the child runs.
         keeps_packages: whether the deployment keeps what was extracted.
-        repository: its URL, without credentials.
         first_try: the first try that counts where the record cannot tell.
-        commit: full SHA.
     """
     from airflow_provider_nilus.task.settings import deployment_settings
-    from nilus.protocol.job import Job, JobOptions, Run, SinkSpec, SourceSpec, StartState
+    from nilus.protocol.job import Job, JobOptions, SinkSpec, SourceSpec, StartState
 
     return Job(
-        run=Run(**dataclasses.asdict(task_run), repository=repository, commit=commit),
+        run=run,
         source=SourceSpec(**workflow.source.spec_fields()),
         sink=SinkSpec(
             **{

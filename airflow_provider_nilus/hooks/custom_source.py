@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +33,17 @@ if TYPE_CHECKING:
     from nilus.protocol.job import Job
     from nilus.repository.fetch import Checkout
     from nilus.workflow.models import Repo, Workflow
+
+
+@dataclass
+class _Attempt:
+    """What a child is run with; `begun` is where it starts, and changes if it has to begin again."""
+
+    checkout: Checkout
+    base_dir: Path
+    environment: Environment
+    turn: RecordSession
+    begun: Start
 
 
 class NilusHook(BaseHook):
@@ -87,57 +100,22 @@ class NilusHook(BaseHook):
             NilusError: the run failed; `retryable` tells whether another try can help.
         """
         from airflow_provider_nilus.reporting.summary import closing_table
-        from airflow_provider_nilus.state.record_session import RecordSession
         from airflow_provider_nilus.state.stores import open_store
-        from nilus import repository
 
         options = options or RunOptions()
         started = time.monotonic()
-        hide(*of_workflow(workflow, self.source_env))
         self._packages = self._package_store(task_run)
-        outcome = self.outcome = Outcome()
-        outcome.read(workflow)
-        with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
-            outcome.checked_out(checkout)
-            turn = RecordSession(
-                open_store(self.state, task_run),
-                task_run.state_key,
-                run_id=task_run.run_id,
-                run_type=task_run.run_type,
-                commit=checkout.commit,
-                on_rerun=options.on_rerun,
-                cleared=lambda run_ids: self._cleared_runs(task_run, run_ids),
-                reran=self._first_try(options) > 1,
-                try_number=task_run.try_number,
-                first_try=options.first_try,
-                deleted=lambda run_ids: self._deleted_runs(task_run, run_ids),
-            )
-            begun = turn.begin()
-            base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
-            loaded: Loaded | None = None
-            with self.prepare(base_dir, checkout, workflow=workflow, options=options) as environment:
-                while loaded is None:
-                    with work_folder() as work_dir:
-                        job = self._job(
-                            workflow,
-                            task_run,
-                            options,
-                            begun,
-                            checkout=checkout,
-                            base_dir=base_dir,
-                            work_dir=work_dir,
-                            environment=environment,
-                        )
-                        loaded = self._run_child(job, turn, environment)
-                    if loaded is None:
-                        self.log.info("State: the record has moved, or a newer one was found: begins again")
-                        begun = turn.begin()
+        with self._attempt(workflow, task_run, options, open_store(self.state, task_run)) as attempt:
+            while (loaded := self._run_child(workflow, task_run, options, attempt)) is None:
+                self.log.info("State: the record has moved, or a newer one was found: begins again")
+                attempt.begun = attempt.turn.begin()
+        outcome, checkout, environment, begun = self.outcome, attempt.checkout, attempt.environment, attempt.begun
         outcome.has_loaded(loaded)
         self.log.info("Loaded:\n%s", closing_table(loaded))
-        version = turn.commit(loaded)
+        version = attempt.turn.commit(loaded)
         if self._packages is not None:
-            adopted = (event.load_id for event in outcome.adopted)
-            self._packages.remove_settled({*loaded.load_ids, *begun.known, *begun.replaces, *adopted}, run=job.run)
+            known = {*loaded.load_ids, *begun.known, *begun.replaces, *(event.load_id for event in outcome.adopted)}
+            self._packages.remove_settled(known, run=task_run.with_commit(checkout.url, checkout.commit))
         return {
             "commit": checkout.commit,
             "ref": checkout.ref_name,
@@ -260,17 +238,39 @@ class NilusHook(BaseHook):
         root = deployment_settings().package_store
         return PackageStore(root, task_run.state_key) if root else None
 
+    @contextlib.contextmanager
+    def _attempt(
+        self, workflow: Workflow, task_run: TaskRun, options: RunOptions, store: StateStore
+    ) -> Iterator[_Attempt]:
+        """Have everything that a child needs, for the time of the block."""
+        from airflow_provider_nilus.state.record_session import RecordSession
+        from nilus import repository
+
+        hide(*of_workflow(workflow, self.source_env))
+        outcome = self.outcome = Outcome()
+        outcome.read(workflow)
+        with self.materialise(workflow.repo, expected_commit=options.expected_commit) as checkout:
+            outcome.checked_out(checkout)
+            turn = RecordSession(
+                store,
+                task_run.state_key,
+                run_id=task_run.run_id,
+                run_type=task_run.run_type,
+                commit=checkout.commit,
+                on_rerun=options.on_rerun,
+                cleared=lambda run_ids: self._cleared_runs(task_run, run_ids),
+                reran=self._first_try(options) > 1,
+                try_number=task_run.try_number,
+                first_try=options.first_try,
+                deleted=lambda run_ids: self._deleted_runs(task_run, run_ids),
+            )
+            begun = turn.begin()
+            base_dir = repository.base_dir(checkout, workflow.repo.base_dir)
+            with self.prepare(base_dir, checkout, workflow=workflow, options=options) as environment:
+                yield _Attempt(checkout, base_dir, environment, turn, begun)
+
     def _job(
-        self,
-        workflow: Workflow,
-        task_run: TaskRun,
-        options: RunOptions,
-        begun: Start,
-        *,
-        checkout: Checkout,
-        base_dir: Path,
-        work_dir: Path,
-        environment: Environment,
+        self, workflow: Workflow, task_run: TaskRun, options: RunOptions, attempt: _Attempt, work_dir: Path
     ) -> Job:
         from airflow_provider_nilus.child.job import job_of
         from airflow_provider_nilus.task.settings import deployment_settings
@@ -278,26 +278,31 @@ class NilusHook(BaseHook):
 
         return job_of(
             workflow,
-            task_run,
             options,
-            begun,
+            attempt.begun,
+            run=task_run.with_commit(attempt.checkout.url, attempt.checkout.commit),
             sink=self._sinks().of(workflow),
             place=Place(
-                checkout=str(checkout.path),
-                base_dir=str(base_dir),
+                checkout=str(attempt.checkout.path),
+                base_dir=str(attempt.base_dir),
                 work_dir=str(work_dir),
-                extra_path=environment.paths,
+                extra_path=attempt.environment.paths,
                 env_names=sorted(self.source_env),
                 log_level=deployment_settings().log_level,
             ),
             keeps_packages=self._packages is not None,
             first_try=self._first_try(options),
-            repository=checkout.url,
-            commit=checkout.commit,
         )
 
-    def _run_child(self, job: Job, turn: RecordSession, environment: Environment) -> Loaded | None:
+    def _run_child(
+        self, workflow: Workflow, task_run: TaskRun, options: RunOptions, attempt: _Attempt
+    ) -> Loaded | None:
         """Run the child; None if it has to be run again, from another record."""
+        with work_folder() as work_dir:
+            job = self._job(workflow, task_run, options, attempt, work_dir)
+            return self._run_job(job, attempt.turn, attempt.environment)
+
+    def _run_job(self, job: Job, turn: RecordSession, environment: Environment) -> Loaded | None:
         from airflow_provider_nilus.child.event_handler import Conversation
         from airflow_provider_nilus.child.process import ChildProcess
         from airflow_provider_nilus.child.supervisor import Supervisor

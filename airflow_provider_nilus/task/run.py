@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow.sdk import Context
+
+    from nilus.protocol.job import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,17 @@ class TaskRun:
     interval_start: str | None = None
     interval_end: str | None = None
     keyed_by_name: bool = False
+
+    def with_commit(self, repository: str, commit: str) -> Run:
+        """Return the run as the child, the journal and the package store know it.
+
+        Args:
+            repository: its URL, without credentials.
+            commit: full SHA.
+        """
+        from nilus.protocol.job import Run
+
+        return Run(**dataclasses.asdict(self), repository=repository, commit=commit)
 
     @classmethod
     def of(cls, context: Context, *, state_key: str | None = None) -> TaskRun:

@@ -38,9 +38,9 @@ def run(job: Job, channel: Channel) -> Loaded:  # noqa: ARG001 - the shape of an
     return Loaded(
         load_ids=[],
         tables={name: {"rows": 0, "write_disposition": None, "columns": {}} for name in names},
-        dataset="",
+        dataset=job.sink.dataset,
         destination="",
-        reading="",
+        reading="full",
         keeps_state=False,
         state={},
         seconds={},

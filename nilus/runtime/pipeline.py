@@ -127,7 +127,7 @@ def _load(run: Loading) -> Loaded:
     if settlement.done is not None:
         return _loaded_before(run, settlement)
     start = settlement.state
-    rows, load_ids = _extract(run)
+    rows, load_ids = _extract(run, settlement.newest)
     state = pipeline_state.to_plain(dict(run.pipeline.state.get("sources", {})))
     if run.what.warns_of_state:
         pipeline_state.warn_of_unkept(state, start, run.source)
@@ -181,6 +181,7 @@ def _settle(run: Loading) -> settle.Settlement:
         journal = run.sink.journal(run.pipeline)
         done = _recover(run, journal) if run.job.options.keeps_packages else None
         settlement = done or settle.settle(run.job, run.what, journal, run.channel, kept=_reloadable(run))
+        settlement = replace(settlement, newest=settle.newest(run.job, journal))
     name = run.source.schema.name
     if run.job.sink.full_refresh:
         settlement = replace(settlement, state=pipeline_state.without_selected(settlement.state, run.source))
@@ -242,14 +243,13 @@ def _reloadable(run: Loading) -> set[str]:
     return {table for table in known if get_write_disposition(known, table) != "append"}
 
 
-def _extract(run: Loading) -> tuple[dict[str, int], list[str]]:
-    """Extract and normalize; return the rows of each table, and the load ids."""
+def _extract(run: Loading, newest: float) -> tuple[dict[str, int], list[str]]:
+    """Extract and normalize, under load ids larger than another; return the rows of each table, and the load ids."""
     copy_load_id_to_child_tables(run.source.schema)
     page_size = min(run.job.source.page_size, run.sink.file_rows)
     with batching.batching(
         run.source, run.job.options.batching, run.file_format, page_size=page_size, table_writer=run.sink.table_writer
     ):
-        newest = settle.newest(run.job, run.sink.journal(run.pipeline))
         with run.seconds.of("extract"), load_ids_after(newest):
             extracted = run.pipeline.extract(
                 run.source,

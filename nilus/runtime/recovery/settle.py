@@ -36,11 +36,13 @@ class Settlement:
         state: dlt's `sources` subtree to start from, as plain JSON.
         known: the load ids that are accounted for.
         done: this very run's load that is complete already, so that nothing is left to do; else None.
+        newest: the largest load id of the key so far, as a number: those of this run are larger.
     """
 
     state: dict[str, Any]
     known: frozenset[str]
     done: Entry | None = None
+    newest: float = 0.0
 
 
 def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, kept: Collection[str] = ()) -> Settlement:
