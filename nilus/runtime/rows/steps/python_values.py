@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime
 from typing import Any
 
@@ -26,7 +27,7 @@ def to_python(value: Any) -> Any:
 
 
 def _of_pandas(value: Any) -> Any:
-    import pandas as pd
+    pd = sys.modules["pandas"]  # it is there, as the value is
 
     if value is pd.NaT or value is pd.NA:
         return None
@@ -38,8 +39,7 @@ def _of_pandas(value: Any) -> Any:
 
 
 def _of_numpy(value: Any) -> Any:
-    import numpy as np
-
+    np = sys.modules["numpy"]
     if isinstance(value, np.ndarray):
         return [to_python(one) for one in value] if value.ndim else to_python(value[()])
     if isinstance(value, np.datetime64):
@@ -52,8 +52,7 @@ def _of_numpy(value: Any) -> Any:
 
 
 def _of_datetime64(value: Any) -> Any:
-    import numpy as np
-
+    np = sys.modules["numpy"]
     if np.isnat(value):
         return None
     found = value.item()
