@@ -31,7 +31,8 @@ OTHER_PROCESSES = """
 def test_processes_that_a_source_starts_import_its_modules(run_duckdb, base_dir):
     name = "shop.py" if base_dir == "." else f"{base_dir}/shop.py"
     checkout = run_duckdb.checkout({name: OTHER_PROCESSES})
-    job = replace(run_duckdb.job(checkout), base_dir=str(checkout / base_dir))
+    job = run_duckdb.job(checkout)
+    job = replace(job, place=replace(job.place, base_dir=str(checkout / base_dir)))
     run_duckdb.child(job).run()
     assert run_duckdb.sink.rows("SELECT id FROM raw.orders ORDER BY id") == [(1,), (1,), (4,), (4,)]
 
