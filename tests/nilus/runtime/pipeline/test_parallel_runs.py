@@ -63,7 +63,7 @@ def test_two_runs_that_merge_into_one_table_do_not_mix_their_rows(run_postgres, 
     with run_postgres.beside(_job(run_postgres, checkout, 1, **options), environ=files, entry="held") as one:
         one.reaches(meeting / "reached")
         with run_postgres.beside(_job(run_postgres, checkout, 2, **options), entry="impatient") as two:
-            two.says("Waiting for another run of source shop that loads into schema raw")
+            two.says("Waiting for another run that loads into table raw.orders")
             (meeting / "go").touch()
     assert (one.error, two.error) == (None, None)
     assert run_postgres.sink.rows("SELECT run, count(*) FROM raw.orders GROUP BY run ORDER BY run") == [

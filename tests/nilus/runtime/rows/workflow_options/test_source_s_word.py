@@ -11,8 +11,9 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import StateInjectableContext
 from dlt.extract.incremental import Incremental
+from job_fixture import job_with
 
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Run, SinkSpec, SourceSpec
 from nilus.runtime.engine.context import isolation
 from nilus.runtime.rows import workflow_options
 from nilus.runtime.rows.reading.decision import Reading
@@ -50,7 +51,7 @@ def _apply(
         repository="https://git.example/repo",
         commit="0" * 40,
     )
-    job = Job(
+    job = job_with(
         run=run,
         source=SourceSpec(address="custom://Shop", table="t", **spec),
         sink=SinkSpec(**{"address": "duckdb:///x", "display_address": "x", "dataset": "raw", **(sink or {})}),
