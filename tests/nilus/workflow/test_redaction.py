@@ -153,11 +153,12 @@ def test_a_long_address_is_redacted_in_reasonable_steps():
     assert "u:p" not in redact_address(address)
     assert redact_address("://" * 20_000 + "@")
     assert redact_address("a://" * 20_000 + "x:y@")
-    assert redact_address("a" * 500_000) == "a" * 500_000
+    assert redact_address("a" * 8_000) == "a" * 8_000
+    assert redact_address("a" * 500_000) == "***"
 
 
 def test_what_is_encoded_more_often_than_anyone_means_is_hidden():
-    assert redact_address("custom://X?a=%" + "25" * 5_000 + "41") == "custom://X?a=***"
+    assert redact_address("custom://X?a=%" + "25" * 5_000 + "41") == "custom://***"
 
 
 def test_something_that_is_no_text_is_still_redacted():
