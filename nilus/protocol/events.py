@@ -151,6 +151,8 @@ class _Entry:
     reading: str
     started_at: str
     landed: bool
+    interval_start: str | None = None
+    interval_end: str | None = None
 
 
 _KINDS: dict[str, type[Event]] = {

@@ -11,7 +11,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[4]
 PACKAGE_STORE = PROJECT / "airflow_provider_nilus" / "state" / "package_store.py"
 PLACES = [
-    *(PROJECT / "nilus" / "runtime" / name for name in ("recovery/settle.py", "recovery/adoption.py")),
+    *(PROJECT / "nilus" / "runtime" / "recovery" / f"{name}.py" for name in ("settle", "adoption", "fence")),
+    PROJECT / "nilus" / "runtime" / "recovery" / "stored_packages.py",
     PROJECT / "nilus" / "runtime" / "rows" / "reading" / "decision.py",
     # The package store's messages are on the page of errors: they are about its files, not about the state.
     *sorted(set((PROJECT / "airflow_provider_nilus" / "state").rglob("*.py")) - {PACKAGE_STORE}),
