@@ -11,6 +11,7 @@ import inspect
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 import types
@@ -72,8 +73,13 @@ def of(*languages: str) -> Any:
 
 
 def test_every_block_has_a_language_that_is_checked_or_shown():
-    known = {"python", "yaml", *_SHELL, *_SHOWN}
+    known = {"python", "yaml", "toml", *_SHELL, *_SHOWN}
     assert {str(block): block.language for block in BLOCKS if block.language not in known} == {}
+
+
+@of("toml")
+def test_every_toml_block_is_toml(block):
+    assert tomllib.loads(block.text)
 
 
 @of("python")
@@ -261,6 +267,9 @@ def _check(words: list[str]) -> None:
 
 @of(*_SHELL)
 def test_every_command_of_a_shell_block_is_one(block):
+    if block.text.startswith("#!"):  # a script for another machine
+        subprocess.run(["sh", "-n"], input=block.text, text=True, check=True)
+        return
     found = lines_of(block.text)
     assert found
     for words in found:
