@@ -124,14 +124,14 @@ def test_an_api_is_read_with_the_key_of_a_connection(run_dag, deployment, exampl
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        # The address is cut apart by the source itself, with parse_qs: what is filled in must fit into a query.
+        # The source cuts its address apart with parse_qs: what is filled in is encoded for a query.
         monkeypatch.setenv(
             "AIRFLOW_CONN_SHOP_API",
             json.dumps(
                 {
                     "conn_type": "generic",
                     "host": f"http://127.0.0.1:{server.server_port}",
-                    "password": "s3cret%2Fkey%2B1",
+                    "password": "s3cret/key+1",
                 }
             ),
         )
