@@ -65,7 +65,7 @@ def settle(job: Job, reading: Reading, journal: Journal, channel: Channel, *, ke
         journal.sweep_again(job.run.state_key, kept=kept)
         return Settlement(state={}, known=frozenset())
     known = frozenset(job.state.known_load_ids)
-    journaled = _finish_dead_loads(job, journal, channel, kept)
+    journaled = _finish_dead_loads(job, reading, journal, channel, kept)
     journal.sweep_again(job.run.state_key, kept=kept)
     _refuse_window_key(job, reading, journaled)
     landed = [entry for entry in journaled if entry.keeps_state and entry.load_id not in known]
@@ -88,19 +88,24 @@ def newest(job: Job, journal: Journal) -> float:
     return max((journal.newest(job.run.state_key), *map(float, job.state.known_load_ids)))
 
 
-def _finish_dead_loads(job: Job, journal: Journal, channel: Channel, kept: Collection[str]) -> list[Entry]:
+def _finish_dead_loads(
+    job: Job, reading: Reading, journal: Journal, channel: Channel, kept: Collection[str]
+) -> list[Entry]:
     """Sweep what dead runs of any kind left unfinished, and return the complete loads that the record may not know.
 
+    A run without state looks at all loads of its key: the record knows none of them.
+
     Raises:
-        StateConflict: a run that keeps state is loading, or loads land again and again while this run looks.
+        StateConflict: a run that may not load at the same time is loading, or loads land again and again while this
+            run looks.
     """
     for _ in range(_LOOKS):
-        entries = _open_entries(job, journal)
+        entries = _open_entries(job, journal) if reading.keeps_state else journal.open_entries(job.run.state_key)
         unfinished = [entry for entry in entries if not entry.landed]
         live = _live(job, unfinished, channel)
-        in_the_way = [entry for entry in live if entry.keeps_state]
+        in_the_way = [entry for entry in live if _shares(job, reading, entry)]
         if in_the_way:
-            raise _conflict(job, in_the_way[0], "is loading")
+            raise _conflict(job, in_the_way[0], "is loading" if reading.keeps_state else "is loading the same interval")
         dead = [entry for entry in unfinished if entry not in live]
         if all([_sweep_unfinished(job, journal, entry, kept) for entry in dead]):
             return [entry for entry in entries if entry.landed]
@@ -178,20 +183,8 @@ def _settle_stateless(job: Job, reading: Reading, journal: Journal, channel: Cha
     Raises:
         StateConflict: another run is loading the same interval.
     """
-    for _ in range(_LOOKS):
-        entries = journal.open_entries(job.run.state_key)
-        unfinished = [entry for entry in entries if not entry.landed]
-        live = _live(job, unfinished, channel)
-        rivals = [entry for entry in live if _is_same_window(job, reading, entry)]
-        if rivals:
-            raise _conflict(job, rivals[0], "is loading the same interval")
-        dead = [entry for entry in unfinished if entry not in live]
-        if all([_sweep_unfinished(job, journal, entry, kept) for entry in dead]):
-            break
-    else:
-        raise _conflict(job, dead[0], "has loaded meanwhile")
-    for entry in entries:
-        if entry.landed and _is_replaced(job, reading, entry):
+    for entry in _finish_dead_loads(job, reading, journal, channel, kept):
+        if _is_replaced(job, reading, entry):
             _sweep(job, journal, entry.load_id, kept, "replaced by this run")
 
 
