@@ -89,9 +89,7 @@ def runtime_needs(extras: Iterable[str], markers: Mapping[str, str] | None = Non
                 requirement.marker = None
                 found.setdefault(str(requirement), requirement)
     installed = _installed_dlt()
-    pinned = (
-        (Requirement(f"dlt=={installed}"),) if installed and _dlt_needed().specifier.contains(installed, True) else ()
-    )
+    pinned = (Requirement(f"dlt=={installed}"),) if _works_with(installed) else ()
     return RuntimeNeeds((*found.values(), *pinned), str(ours.metadata["Requires-Python"] or ""))
 
 
