@@ -62,6 +62,9 @@ ENTRY: Final = (
     "interval_start",
     "interval_end",
 )
+MOMENTS: Final = tuple(name for name in ENTRY if COLUMNS[name] == "timestamp")
+"""Those of `ENTRY` that are points in time, or None."""
+
 _STATEFUL = ("cursor", "self-managed")
 
 Row = dict[str, Any]

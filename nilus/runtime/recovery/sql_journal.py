@@ -14,7 +14,7 @@ from typing import Any, Final
 from dlt import Pipeline
 
 from nilus.runtime.engine.sql_dataset import SqlDataset
-from nilus.runtime.recovery.journal import COLUMNS, ENTRY, TABLE, Row
+from nilus.runtime.recovery.journal import COLUMNS, ENTRY, MOMENTS, TABLE, Row
 
 FILES_TABLE: Final = "_airflow_files"
 LOAD_ID: Final = "_dlt_load_id"
@@ -189,8 +189,7 @@ class SqlRows:
 
 def _row(dataset: SqlDataset, values: list[Any]) -> Row:
     row = dict(zip(ENTRY, values, strict=True))
-    moments = ("started_at", "interval_start", "interval_end")
-    return {**row, **{name: dataset.dialect.moment(row[name]) for name in moments if row[name] is not None}}
+    return {**row, **{name: dataset.dialect.moment(row[name]) for name in MOMENTS if row[name] is not None}}
 
 
 def _landed_condition(dataset: SqlDataset) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from dlt import Pipeline
 
 from nilus.runtime.engine import pipeline_state
-from nilus.runtime.recovery.journal import TABLE, Row
+from nilus.runtime.recovery.journal import MOMENTS, TABLE, Row
 from nilus.runtime.sinks.files import rows as file_rows
 from nilus.runtime.sinks.files.client import FilesClient
 from nilus.runtime.sinks.files.fence import SUFFIX, entry_path
@@ -166,17 +166,18 @@ def files_client(pipeline: Pipeline) -> Iterator[FilesClient]:
 def landed_loads(client: FilesClient) -> frozenset[str]:
     """Return the ids of the complete loads: `_dlt_loads/<schema>__<load id>.jsonl`."""
     names = client.names_in(client.pathlib.join(client.dataset_path, client.schema.loads_table_name))
-    return frozenset(name.removesuffix(".jsonl").rpartition(_SEPARATOR)[2] for name in names)
+    return frozenset(map(_load_id_of, names))
 
 
 def _completions(client: FilesClient, load_id: str) -> list[str]:
     """Return the files that say that a load is complete."""
     folder = client.pathlib.join(client.dataset_path, client.schema.loads_table_name)
-    return [
-        str(client.pathlib.join(folder, name))
-        for name in client.names_in(folder)
-        if name.removesuffix(".jsonl").rpartition(_SEPARATOR)[2] == load_id
-    ]
+    return [str(client.pathlib.join(folder, name)) for name in client.names_in(folder) if _load_id_of(name) == load_id]
+
+
+def _load_id_of(name: str) -> str:
+    """Return the load that a file of `_dlt_loads` is about."""
+    return name.removesuffix(".jsonl").rpartition(_SEPARATOR)[2]
 
 
 def _states(client: FilesClient, load_id: str) -> list[str]:
@@ -212,5 +213,4 @@ def _load_ids(client: FilesClient, state_key: str) -> list[str]:
 def _entries(client: FilesClient, state_key: str, load_ids: Collection[str]) -> list[Row]:
     folder = pipeline_state.pipeline_name(state_key)
     rows = _read(client, [entry_path(client, folder, load_id) for load_id in load_ids])
-    moments = ("started_at", "interval_start", "interval_end")
-    return [{**row, **{name: datetime.fromisoformat(row[name]) for name in moments if row[name]}} for row in rows]
+    return [{**row, **{name: datetime.fromisoformat(row[name]) for name in MOMENTS if row[name]}} for row in rows]
