@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
-from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import LoadJob
-from dlt.common.schema import Schema
-from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
@@ -29,23 +27,11 @@ class _FileJob(DuckDbCopyJob):
             super().run()
 
 
-class _Client(DuckDbClient):
-    def __init__(
-        self, schema: Schema, config: DuckDbClientConfiguration, capabilities: DestinationCapabilitiesContext
-    ) -> None:
-        super().__init__(schema, config, capabilities)
-        made = self.sql_client
-        self.sql_client = _SqlClient(made.dataset_name, made.staging_dataset_name, config.credentials, capabilities)
-
-    def create_load_job(
-        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
-    ) -> LoadJob:
-        job = super().create_load_job(table, file_path, load_id, restore)
-        return _FileJob(file_path) if type(job) is DuckDbCopyJob else job
-
-
-class FencedDuckDbClient(FencedJobClient, _Client):
+class FencedDuckDbClient(FencedJobClient, DuckDbClient):
     """dlt's client; the file of a load is one transaction with the look at its row."""
+
+    sql_client_type = _SqlClient
+    jobs: ClassVar[Mapping[type[LoadJob], Callable[[str], LoadJob]]] = {DuckDbCopyJob: _FileJob}
 
 
 class DuckDbDestination(duckdb):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
-from dlt.common.destination import PreparedTableSchema
+from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import LoadJob, RunnableLoadJob
+from dlt.common.schema import Schema
 from dlt.destinations.job_client_impl import SqlLoadJob
 from dlt.destinations.typing import DBTransaction
 
@@ -128,15 +129,31 @@ class FencedSqlClient:
 
 
 class FencedJobClient:
-    """Goes before dlt's job client among the bases of a client; its SQL client is a `FencedSqlClient`."""
+    """Goes before dlt's job client among the bases of a client.
+
+    Attributes:
+        sql_client_type: what takes the place of dlt's SQL client, a `FencedSqlClient`.
+        jobs: what takes the place of dlt's jobs, by their types; made of the file's path.
+    """
 
     sql_client: Any
+    sql_client_type: ClassVar[type[Any]]
+    jobs: ClassVar[Mapping[type[LoadJob], Callable[[str], LoadJob]]] = {}
+
+    def __init__(self, schema: Schema, config: Any, capabilities: DestinationCapabilitiesContext) -> None:
+        super().__init__(schema, config, capabilities)  # type: ignore[call-arg]
+        made = self.sql_client
+        self.sql_client = self.sql_client_type(
+            made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
+        )
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         """Return the job for a file; called by dlt."""
         job: LoadJob = super().create_load_job(table, file_path, load_id, restore)  # type: ignore[misc]
+        if type(job) in self.jobs:
+            job = self.jobs[type(job)](file_path)
         if isinstance(job, RunnableLoadJob):
             job.run = functools.partial(_run_once, job, job.run)  # type: ignore[method-assign]
         return job

@@ -6,13 +6,12 @@ for it instead of `jsonb`. Here a file is copied as CSV, which Arrow writes, ove
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import HasFollowupJobs, LoadJob, RunnableLoadJob
-from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
-from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration
 from dlt.destinations.impl.postgres.factory import PostgresTypeMapper, postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
@@ -56,23 +55,11 @@ class _SqlClient(FencedSqlClient, Psycopg2SqlClient):
     lock = "FOR SHARE"
 
 
-class _CopyClient(PostgresClient):
-    def __init__(
-        self, schema: Schema, config: PostgresClientConfiguration, capabilities: DestinationCapabilitiesContext
-    ) -> None:
-        super().__init__(schema, config, capabilities)
-        made = self.sql_client
-        self.sql_client = _SqlClient(made.dataset_name, made.staging_dataset_name, config.credentials, capabilities)
-
-    def create_load_job(
-        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
-    ) -> LoadJob:
-        job = super().create_load_job(table, file_path, load_id, restore)
-        return CopyJob(file_path) if type(job) is PostgresParquetCopyJob else job
-
-
-class CopyClient(FencedJobClient, _CopyClient):
+class CopyClient(FencedJobClient, PostgresClient):
     """Loads parquet files by `CopyJob`, all others as dlt does."""
+
+    sql_client_type = _SqlClient
+    jobs: ClassVar[Mapping[type[LoadJob], Callable[[str], LoadJob]]] = {PostgresParquetCopyJob: CopyJob}
 
 
 class JsonbTypes(PostgresTypeMapper):

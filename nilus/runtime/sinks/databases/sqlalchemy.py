@@ -14,13 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from dlt.common.destination import PreparedTableSchema
-from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.common.destination.client import FollowupJobRequest
 from dlt.common.json import json
-from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.schema.utils import get_columns_names_with_prop
-from dlt.destinations.impl.sqlalchemy.configuration import SqlalchemyClientConfiguration
 from dlt.destinations.impl.sqlalchemy.db_api_client import SqlalchemyClient
 from dlt.destinations.impl.sqlalchemy.dialect import (
     MysqlDialectCapabilities,
@@ -225,13 +222,7 @@ class _Client(FencedSqlClient, SqlalchemyClient):
 class _JobClient(FencedJobClient, SqlalchemyJobClient):
     # A subclass: `_to_table_object` is dlt's, and `_create_merge_followup_jobs` stands in for dlt's.
     sql_client: _Client
-
-    def __init__(
-        self, schema: Schema, config: SqlalchemyClientConfiguration, capabilities: DestinationCapabilitiesContext
-    ) -> None:
-        super().__init__(schema, config, capabilities)
-        made = self.sql_client
-        self.sql_client = _Client(made.dataset_name, made.staging_dataset_name, config.credentials, capabilities)
+    sql_client_type = _Client
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         for table in table_chain:
