@@ -34,7 +34,7 @@ class Progress:
 class Unsettled:
     """A question: what does Airflow know of the task instances that these journal entries belong to?
 
-    Each entry is a journal row as a dict. The parent answers with one JSON line on the child's stdin:
+    Each entry is a `JournalEntry` as a dict. The parent answers with one JSON line on the child's stdin:
     `{"live": [load_id, …], "states": {load_id: state}, "moved": bool}`. `live` are those of task instances that are
     still running; a state is Airflow's word, or `cleared`, or `gone` where the run is not known any more; `moved`
     tells that the record is another one than the job was made from.
@@ -139,7 +139,9 @@ class _Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Entry:
+class JournalEntry:
+    """What the parent is told of a row of the journal, in `Unsettled.entries`; `started_at` is in ISO 8601."""
+
     load_id: str
     state_key: str
     dag_id: str
@@ -151,8 +153,6 @@ class _Entry:
     reading: str
     started_at: str
     landed: bool
-    interval_start: str | None = None
-    interval_end: str | None = None
 
 
 _KINDS: dict[str, type[Event]] = {
@@ -203,7 +203,7 @@ def check_entry(entry: dict[str, Any]) -> None:
     Raises:
         ValueError: it is not.
     """
-    check_fields(_Entry, entry)
+    check_fields(JournalEntry, entry)
     check_load_id(entry["load_id"])
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from nilus.errors import StateConflict, StateError
 from nilus.protocol.channel import Channel
-from nilus.protocol.events import Unsettled
+from nilus.protocol.events import JournalEntry, Unsettled
 from nilus.protocol.job import Job
 from nilus.runtime.recovery.journal import Entry
 from nilus.values.state_command import command
@@ -46,11 +46,9 @@ class Decision:
 
 def ask(channel: Channel, entries: Collection[Entry], *, taking_back: bool = False) -> dict[str, object]:
     """Ask the parent about journal entries; see `Unsettled`."""
+    names = [field.name for field in dataclasses.fields(JournalEntry)]
     documents = [
-        {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in dataclasses.asdict(entry).items()
-        }
+        {**{name: getattr(entry, name) for name in names}, "started_at": entry.started_at.isoformat()}
         for entry in entries
     ]
     return channel.ask(Unsettled(entries=documents, taking_back=taking_back))
