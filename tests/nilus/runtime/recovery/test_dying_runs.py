@@ -7,11 +7,11 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from job_fixture import job_with
+from job_fixture import job_with, run_of
 from memory_rows import MemoryRows
 
 from nilus.errors import StateConflict
-from nilus.protocol.job import Run, SinkSpec, SourceSpec
+from nilus.protocol.job import SinkSpec, SourceSpec
 from nilus.runtime.engine.internals.load_ids import load_id_after
 from nilus.runtime.recovery import settle
 from nilus.runtime.recovery.journal import Journal
@@ -42,19 +42,10 @@ class Parent:
 
 
 def _job(run_id="a", try_number=1, map_index=-1, **options):
-    run = Run(
-        state_key="k",
-        dag_id="d",
-        task_id="t",
-        map_index=map_index,
-        run_id=run_id,
-        run_type="scheduled",
-        try_number=try_number,
-        repository="",
-        commit="c",
-    )
     return job_with(
-        run=run,
+        run=run_of(
+            map_index=map_index, run_id=run_id, run_type="scheduled", try_number=try_number, repository="", commit="c"
+        ),
         source=SourceSpec(address="custom://S", table="t"),
         sink=SinkSpec(address="", display_address="", dataset="raw"),
         checkout="",

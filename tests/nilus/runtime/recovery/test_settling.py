@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from job_fixture import job_with
+from job_fixture import job_with, run_of
 from memory_rows import MemoryRows
 
 from nilus.errors import StateConflict
-from nilus.protocol.job import Run, SinkSpec, SourceSpec
+from nilus.protocol.job import SinkSpec, SourceSpec
 from nilus.runtime.recovery import settle
 from nilus.runtime.recovery.journal import Journal
 from nilus.runtime.rows.reading.decision import Reading
@@ -83,19 +83,10 @@ def journal(rows):
 
 
 def job_of(run_id="b", *, map_index=-1, try_number=1, **arguments):
-    run = Run(
-        state_key="k",
-        dag_id="d",
-        task_id="t",
-        map_index=map_index,
-        run_id=run_id,
-        run_type="scheduled",
-        try_number=try_number,
-        repository="",
-        commit="c",
-    )
     return job_with(
-        run=run,
+        run=run_of(
+            map_index=map_index, run_id=run_id, run_type="scheduled", try_number=try_number, repository="", commit="c"
+        ),
         source=SourceSpec(address="custom://S", table="t"),
         sink=SinkSpec(address="", display_address="", dataset="raw"),
         **arguments,

@@ -14,9 +14,9 @@ from typing import Any
 import dlt
 import pytest
 from dlt.extract import DltSource
-from job_fixture import job_with
+from job_fixture import job_with, run_of
 
-from nilus.protocol.job import Run, SinkSpec, SourceSpec
+from nilus.protocol.job import SinkSpec, SourceSpec
 from nilus.runtime.engine.context import isolation
 from nilus.runtime.source import call, class_finder
 
@@ -71,17 +71,7 @@ class Repository:
         **spec: Any,
     ) -> DltSource:
         job = job_with(
-            run=Run(
-                state_key="k",
-                dag_id="d",
-                task_id="t",
-                map_index=-1,
-                run_id="r",
-                run_type="manual",
-                try_number=1,
-                repository="https://git.example/repo",
-                commit="0" * 40,
-            ),
+            run=run_of(),
             source=SourceSpec(**{"address": address, "table": "my_data", **spec}),
             sink=SinkSpec(address="duckdb:///x", display_address="duckdb:///x", dataset="raw", strategy=strategy),
             checkout=str(self.checkout),

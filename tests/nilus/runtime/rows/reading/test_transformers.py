@@ -12,10 +12,10 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import StateInjectableContext
 from dlt.extract.exceptions import PipeException
-from job_fixture import job_with
+from job_fixture import job_with, run_of
 
 from nilus.errors import SourceError
-from nilus.protocol.job import Job, Run, SinkSpec, SourceSpec
+from nilus.protocol.job import Job, SinkSpec, SourceSpec
 from nilus.runtime.engine.context import isolation
 from nilus.runtime.rows import workflow_options
 from nilus.runtime.rows.reading.decision import Reading
@@ -27,17 +27,7 @@ WINDOW = Reading("windowed", START, END, reads_state=False, keeps_state=False)
 
 def _job(tmp_path: Path, strategy: str) -> Job:
     return job_with(
-        run=Run(
-            state_key="k",
-            dag_id="d",
-            task_id="t",
-            map_index=-1,
-            run_id="r",
-            run_type="scheduled",
-            try_number=1,
-            repository="https://git.example/repo",
-            commit="0" * 40,
-        ),
+        run=run_of(run_type="scheduled"),
         source=SourceSpec(address="custom://Shop", table="ev", incremental_key="at"),
         sink=SinkSpec(address="duckdb:///x", display_address="duckdb:///x", dataset="raw", strategy=strategy),
         checkout=str(tmp_path),

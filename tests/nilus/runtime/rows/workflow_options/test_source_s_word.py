@@ -11,9 +11,9 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import StateInjectableContext
 from dlt.extract.incremental import Incremental
-from job_fixture import job_with
+from job_fixture import job_with, run_of
 
-from nilus.protocol.job import Run, SinkSpec, SourceSpec
+from nilus.protocol.job import SinkSpec, SourceSpec
 from nilus.runtime.engine.context import isolation
 from nilus.runtime.rows import workflow_options
 from nilus.runtime.rows.reading.decision import Reading
@@ -40,19 +40,8 @@ def _apply(
     sink: dict[str, Any] | None = None,
     **spec: Any,
 ) -> None:
-    run = Run(
-        state_key="k",
-        dag_id="d",
-        task_id="t",
-        map_index=-1,
-        run_id="r",
-        run_type="manual",
-        try_number=1,
-        repository="https://git.example/repo",
-        commit="0" * 40,
-    )
     job = job_with(
-        run=run,
+        run=run_of(),
         source=SourceSpec(address="custom://Shop", table="t", **spec),
         sink=SinkSpec(**{"address": "duckdb:///x", "display_address": "x", "dataset": "raw", **(sink or {})}),
         checkout=str(tmp_path),
